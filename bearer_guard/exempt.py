@@ -1,0 +1,54 @@
+"""Paths that need no token, and that no trick makes more of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = ["Exempt"]
+
+
+class Exempt:
+    """A set of paths.
+
+    Args:
+        paths: Each an exact path, or a prefix that ends in ``/*``.
+
+    Raises:
+        ConfigurationError: One does not begin with ``/``, or has a ``*`` elsewhere.
+    """
+
+    def __init__(self, paths: Collection[str]) -> None:
+        if isinstance(paths, str):
+            raise ConfigurationError("exempt is a list of paths, not one string")
+        for path in paths:
+            if not path.startswith("/") or "*" in path.removesuffix("/*"):
+                msg = f"an exempt path begins with / and has * only as /* at its end: {path!r}"
+                raise ConfigurationError(msg)
+        self._exact: Final = frozenset(path for path in paths if not path.endswith("/*"))
+        self._prefixes: Final = tuple(path[:-1] for path in paths if path.endswith("/*"))
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._prefixes)
+
+    def __contains__(self, path: str) -> bool:
+        """Whether a request for this path needs no token.
+
+        Below a prefix, a path with a ``.``, ``..`` or empty segment, or a backslash, does: another
+        server may read it as a path outside.
+        """
+        if path in self._exact:
+            return True
+        return path.startswith(self._prefixes) and _plain(path)
+
+    def guarded(self, path: str) -> bool:
+        """Whether a request for this path needs a token."""
+        return path not in self
+
+
+def _plain(path: str) -> bool:
+    return "\\" not in path and not {"", ".", ".."} & set(path.split("/")[1:])

@@ -1,0 +1,61 @@
+"""What an application finds in ``scope["user"]`` and ``scope["auth"]``: Starlette's own types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
+
+if TYPE_CHECKING:
+    from .record import TokenInfo
+
+__all__ = ["TokenCredentials", "TokenUser", "anonymous"]
+
+
+class TokenUser(BaseUser):
+    """The owner of the token that came with the request.
+
+    Args:
+        owner: Who made the token.
+    """
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: str) -> None:
+        self._owner: Final = owner
+
+    def __repr__(self) -> str:
+        return f"TokenUser({self._owner!r})"
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """The owner."""
+        return self._owner
+
+    @property
+    def identity(self) -> str:
+        """The owner."""
+        return self._owner
+
+
+class TokenCredentials(AuthCredentials):
+    """What the request may do.
+
+    Attributes:
+        scopes: Of the token, so that ``starlette.authentication.requires`` works.
+        token: Its info; ``None``: the request is anonymous.
+    """
+
+    def __init__(self, token: TokenInfo | None) -> None:
+        super().__init__(() if token is None else token.scopes)
+        self.token: Final = token
+
+
+def anonymous() -> tuple[UnauthenticatedUser, TokenCredentials]:
+    """The user and the credentials of a request without any."""
+    return UnauthenticatedUser(), TokenCredentials(None)
