@@ -88,7 +88,7 @@ class Feed:
         """
         if not self._cache.polls:
             return
-        await self._poll()
+        await self.poll()
         self._tasks.spawn(self._keep_polling())
         if (hints := self._store.hints()) is not None:
             self._tasks.spawn(self._listen(hints))
@@ -159,7 +159,12 @@ class Feed:
         for follower in self._followers:
             follower.forget(numbers)
 
-    async def _poll(self) -> None:
+    async def poll(self) -> None:
+        """Ask once what changed.
+
+        Raises:
+            StoreUnavailable: No answer in time; what is known grows older.
+        """
         sent, version = self._clock.elapsed(), self._policy_version
         async with time_limit(min(1.0, self._bound / 4)):
             changes = await self._store.changes(self._cursor)
@@ -188,7 +193,7 @@ class Feed:
                 self._awake.clear()
                 await self._awake.wait()
             try:
-                await self._poll()
+                await self.poll()
             except StoreUnavailable as error:
                 if not failing:
                     _log.warning("the store does not answer polls: %s", error)

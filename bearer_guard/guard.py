@@ -112,9 +112,7 @@ class BearerGuard:
         self._optional: Final = optional
         self._scopes: Final = _scope_set(scopes, optional=optional)
         self._proxy_sso: Final = _sso(proxy_sso)
-        self._answers: Final = {
-            reason: render(reason, realm=realm, scopes=self._scopes) for reason in Reason
-        }
+        self._answers: Final = _answers(realm, self._scopes)
         self._hot: Final = hot_path(
             app,
             self._aside,
@@ -246,6 +244,13 @@ def _scope_set(scopes: Collection[str], *, optional: bool) -> frozenset[str]:
             " give one of the two"
         )
     return frozenset(scopes)
+
+
+def _answers(realm: str, scopes: Collection[str]) -> dict[Reason, Rendered]:
+    try:
+        return {reason: render(reason, realm=realm, scopes=scopes) for reason in Reason}
+    except ValueError as error:
+        raise ConfigurationError(f"realm: {error}") from error
 
 
 def _sso(proxy_sso: ProxySso | str | None) -> ProxySso:

@@ -8,7 +8,7 @@ once when none is under way, and collects while two are. Nothing waits for a bat
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 from .cache import Arrival
@@ -16,7 +16,7 @@ from .errors import StoreUnavailable
 from .tasks import ANSWER_SECONDS, Tasks, time_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from .cache import Cache, Flight, Held
     from .clock import ForwardClock
@@ -30,6 +30,7 @@ BATCHES: Final = 2
 TRIES: Final = 3  # a read that an end has overtaken is read again, so often
 
 V = TypeVar("V")
+_FetchNow: TypeAlias = "Callable[[Collection[UUID]], dict[UUID, TokenRecord] | None]"
 
 
 class Assessed(NamedTuple, Generic[V]):
@@ -72,6 +73,8 @@ class Lookup(Generic[V]):
         self._cache: Final = cache
         self._share: Final = share
         self._clock: Final = clock
+        # Embedded stores answer at once: no task, no batch, and nothing can change meanwhile.
+        self._fetch_now: _FetchNow | None = getattr(store, "fetch_now", None)
         self._tasks: Final = Tasks()
         self._waiting: dict[int, _Read[V]] = {}  # asked for, not sent
         self._sent: dict[int, _Read[V]] = {}  # sent, and still worth joining
@@ -87,6 +90,10 @@ class Lookup(Generic[V]):
         Raises:
             StoreUnavailable: No answer in time.
         """
+        if self._fetch_now is not None:
+            value = self._read_now(self._fetch_now, number)
+            if value is not None:
+                return value
         for _ in range(TRIES):
             read = self._join(number)
             await asyncio.wait([read.answer])  # unlike awaiting it, this leaves it to the others
@@ -95,6 +102,16 @@ class Lookup(Generic[V]):
             if read.answer.result() is Arrival.USE:
                 return read.value
         raise StoreUnavailable("no fresh answer: the store is slow, or the token keeps changing")
+
+    def _read_now(self, fetch: _FetchNow, number: int) -> V | None:
+        """What an embedded store says; ``None``: it is busy just now."""
+        flight = self._cache.depart(number, self._clock.elapsed())
+        try:
+            token_id = UUID(int=number)
+            records = fetch((token_id,))
+            return None if records is None else self._arrive(flight, records.get(token_id))[0]
+        finally:
+            self._cache.give_up(flight)
 
     def forget(self, numbers: Collection[int] | None, /) -> None:
         """Let nobody else join the reads of these that were sent: they may miss a change."""
@@ -126,12 +143,21 @@ class Lookup(Generic[V]):
         return read
 
     def _send(self) -> None:
-        while self._waiting and self._batches < BATCHES:
-            batch = [self._waiting.pop(number) for number in tuple(self._waiting)[:BATCH_IDS]]
+        if self._waiting and self._batches < BATCHES:
             self._batches += 1
-            self._tasks.spawn(self._fly(batch))
+            self._tasks.spawn(self._fly())
 
-    async def _fly(self, batch: list[_Read[V]]) -> None:
+    async def _fly(self) -> None:
+        # Taken only now: what came in the same turn of the loop is in it too.
+        batch = [self._waiting.pop(number) for number in tuple(self._waiting)[:BATCH_IDS]]
+        try:
+            if batch:
+                await self._fetch(batch)
+        finally:
+            self._batches -= 1
+            self._send()
+
+    async def _fetch(self, batch: list[_Read[V]]) -> None:
         now = self._clock.elapsed()  # and the chain: as they are just before it is sent
         for read in batch:
             read.flight = self._cache.depart(read.number, now)
@@ -139,7 +165,10 @@ class Lookup(Generic[V]):
         try:
             async with time_limit(max(0.0, batch[0].asked + ANSWER_SECONDS - now)):
                 records = await self._store.fetch([UUID(int=read.number) for read in batch])
-            self._arrive(batch, records)
+            for read in batch:
+                record = records.get(UUID(int=read.number))
+                read.value, arrival = self._arrive(read.flight, record)
+                read.answer.set_result(arrival)
         except StoreUnavailable as error:
             for read in batch:
                 read.answer.set_exception(error)
@@ -147,17 +176,11 @@ class Lookup(Generic[V]):
         finally:
             self._land(batch)
 
-    def _arrive(self, batch: list[_Read[V]], records: Mapping[UUID, TokenRecord]) -> None:
+    def _arrive(self, flight: Flight[int], record: TokenRecord | None) -> tuple[V, Arrival]:
         now = self._clock.elapsed()
-        for read in batch:
-            assessed = self._assess(records.get(UUID(int=read.number)))
-            dead = None if assessed.dead_ms is None else self._clock.deadline(assessed.dead_ms, now)
-            read.value = assessed.value
-            read.answer.set_result(
-                self._cache.arrive(
-                    read.flight, assessed.value, now, grant=assessed.grant, until=dead
-                )
-            )
+        value, grant, dead_ms = self._assess(record)
+        dead = None if dead_ms is None else self._clock.deadline(dead_ms, now)
+        return value, self._cache.arrive(flight, value, now, grant=grant, until=dead)
 
     def _land(self, batch: list[_Read[V]]) -> None:
         for read in batch:
@@ -165,8 +188,6 @@ class Lookup(Generic[V]):
             read.answer.cancel()  # where it has none: the task was stopped
             if self._sent.get(read.number) is read:
                 del self._sent[read.number]
-        self._batches -= 1
-        self._send()
 
 
 class _Read(Generic[V]):

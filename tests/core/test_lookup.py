@@ -1,0 +1,237 @@
+"""One read for many who ask: what waits around the cache."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bearer_guard import StoreUnavailable
+from bearer_guard.cache import Cache
+from bearer_guard.clock import ForwardClock
+from bearer_guard.lookup import Assessed, Lookup
+from bearer_guard.testing import ManualClock, a_record
+from tests.core.support import CountingStore, settle
+
+if TYPE_CHECKING:
+    from bearer_guard.record import TokenRecord
+
+
+class Desk:
+    """A look-up over a counting store; what it keeps of a record is its description."""
+
+    def __init__(self, *, bound: float = 5.0, share: bool = True) -> None:
+        self.clock = ManualClock()
+        self.store = CountingStore(self.clock)
+        self.cache = Cache[int, str](bound=bound, life=60.0, size=1000, polls=True)
+        self.lookup = Lookup(
+            self.store, self.assess, cache=self.cache, share=share, clock=ForwardClock(self.clock)
+        )
+
+    def assess(self, record: TokenRecord | None) -> Assessed[str]:
+        if record is None:
+            return Assessed("unknown", grant=False, dead_ms=None)
+        return Assessed(record.description, grant=True, dead_ms=record.dead_ms())
+
+    async def records(self, count: int) -> list[int]:
+        records = [a_record(description=f"number {i}") for i in range(count)]
+        for record in records:
+            await self.store.add(record)
+        return [record.id.int for record in records]
+
+
+async def test_a_read_tells_what_is_kept_of_the_record() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    assert await desk.lookup.read(number) == "number 0"
+    assert await desk.lookup.read(12345) == "unknown"
+
+
+async def test_what_was_read_is_held() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    await desk.lookup.read(number)
+    held = desk.lookup.held(number, desk.clock.elapsed())
+    assert held is not None
+    assert held.value == "number 0"
+
+
+async def test_invariant_06_a_thousand_who_ask_at_once_make_one_read() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    answers = await asyncio.gather(*(desk.lookup.read(number) for _ in range(1000)))
+    assert set(answers) == {"number 0"}
+    assert len(desk.store.fetches) == 1
+
+
+async def test_invariant_06_a_cancelled_waiter_harms_nobody() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    desk.store.gate = asyncio.Event()
+    waiters = [asyncio.create_task(desk.lookup.read(number)) for _ in range(3)]
+    await settle()
+    waiters[0].cancel()  # it was the first to ask, and the read began with it
+    await settle()
+    desk.store.gate.set()
+    answers = await asyncio.gather(*waiters, return_exceptions=True)
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert answers[1:] == ["number 0"] * 2
+    assert len(desk.store.fetches) == 1
+
+
+async def test_a_hundred_distinct_tokens_take_three_round_trips_at_most() -> None:
+    desk = Desk()
+    numbers = await desk.records(100)
+    answers = await asyncio.gather(*(desk.lookup.read(number) for number in numbers))
+    assert answers == [f"number {i}" for i in range(100)]
+    assert len(desk.store.fetches) <= 3
+
+
+async def test_a_batch_has_two_hundred_ids_at_most() -> None:
+    desk = Desk()
+    numbers = await desk.records(500)
+    await asyncio.gather(*(desk.lookup.read(number) for number in numbers))
+    assert max(len(ids) for ids in desk.store.fetches) <= 200
+
+
+async def test_a_read_that_an_end_overtakes_is_neither_used_nor_kept() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    desk.store.gate = asyncio.Event()
+    waiter = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    desk.cache.invalidate([number])  # as a poll or an end does, while the read is under way
+    desk.lookup.forget([number])
+    desk.store.gate.set()
+    assert await waiter == "number 0"
+    assert len(desk.store.fetches) == 2
+
+
+async def test_who_comes_after_an_end_does_not_join_a_read_from_before() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    desk.store.gate = asyncio.Event()
+    before = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    desk.cache.invalidate(None)
+    desk.lookup.forget(None)
+    after = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    assert len(desk.store.fetches) == 2
+    desk.store.gate.set()
+    assert await asyncio.gather(before, after) == ["number 0"] * 2
+
+
+async def test_an_answer_that_took_longer_than_the_bound_is_not_used() -> None:
+    desk = Desk(bound=0.4)
+    (number,) = await desk.records(1)
+    desk.store.gate = asyncio.Event()
+    waiter = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    desk.clock.advance(0.5)
+    desk.store.gate.set()
+    assert await waiter == "number 0"
+    assert len(desk.store.fetches) == 2
+
+
+async def test_a_token_that_never_stops_changing_has_no_answer() -> None:
+    desk = Desk(bound=0.4)
+    (number,) = await desk.records(1)
+
+    async def slow() -> None:
+        desk.clock.advance(0.5)
+
+    desk.store._pass = slow  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable, match="slow"):
+        await desk.lookup.read(number)
+    assert len(desk.store.fetches) == 3
+
+
+async def test_without_a_cache_only_a_read_that_was_not_sent_is_joined() -> None:
+    desk = Desk(share=False)
+    (number,) = await desk.records(1)
+    desk.store.gate = asyncio.Event()
+    first = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    second = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    waiting = [asyncio.create_task(desk.lookup.read(number)) for _ in range(5)]
+    await settle()
+    desk.store.gate.set()
+    await asyncio.gather(first, second, *waiting)
+    assert len(desk.store.fetches) == 3  # two were sent at once; the five shared the third
+
+
+async def test_a_store_without_an_answer_fails_all_who_wait() -> None:
+    desk = Desk()
+    numbers = await desk.records(2)
+    desk.store.broken = StoreUnavailable("down")
+    answers = await asyncio.gather(
+        *(desk.lookup.read(number) for number in numbers * 3), return_exceptions=True
+    )
+    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+    desk.store.broken = None
+    assert await desk.lookup.read(numbers[0]) == "number 0"
+
+
+async def test_a_fault_of_an_adapter_is_no_answer() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    desk.store.broken = RuntimeError("a bug")
+    loop = asyncio.get_running_loop()
+    seen: list[object] = []
+    loop.set_exception_handler(lambda _, context: seen.append(context["exception"]))
+    with pytest.raises(StoreUnavailable):
+        await desk.lookup.read(number)
+    desk.store.broken = None
+    assert await desk.lookup.read(number) == "number 0"
+
+
+async def test_closing_stops_the_reads_under_way() -> None:
+    desk = Desk()
+    numbers = await desk.records(5)
+    desk.store.gate = asyncio.Event()
+    waiters = [asyncio.create_task(desk.lookup.read(number)) for number in numbers]
+    await settle()
+    await desk.lookup.close()
+    answers = await asyncio.gather(*waiters, return_exceptions=True)
+    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+    assert len(asyncio.all_tasks()) == 1  # this test
+
+
+async def test_a_read_lost_with_its_loop_is_read_anew() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    desk.store.gate = asyncio.Event()
+    lost = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    desk.lookup.abandon()
+    desk.store.gate.set()
+    assert await desk.lookup.read(number) == "number 0"
+    assert await lost == "number 0"
+
+
+async def test_an_embedded_store_is_asked_without_a_task() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    asked: list[object] = []
+
+    def fetch_now(ids: object) -> dict[object, TokenRecord]:
+        asked.append(ids)
+        return {record.id: record for record in desk.store._records.values()}
+
+    desk.lookup._fetch_now = fetch_now  # type: ignore[assignment]
+    coroutine = desk.lookup.read(number)
+    with pytest.raises(StopIteration) as done:
+        coroutine.send(None)  # it never yields to the loop
+    assert done.value.value == "number 0"
+    assert desk.lookup.held(number, desk.clock.elapsed()) is not None
+
+
+async def test_an_embedded_store_that_is_busy_is_asked_the_long_way() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    desk.lookup._fetch_now = lambda _: None
+    assert await desk.lookup.read(number) == "number 0"
+    assert len(desk.store.fetches) == 1
