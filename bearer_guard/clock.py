@@ -60,17 +60,20 @@ class ForwardClock:
         self._clock: Final = clock
         self.elapsed: Final = clock.elapsed
         self._offset_ms = clock.now_ms() - clock.elapsed() * 1000
+        self._told_ms = self._offset_ms  # by ``step_ms``
 
     def now_ms(self) -> int:
         """Wall time, in Unix milliseconds: never less than what has elapsed since it was read."""
+        # In this order: whoever is held up between the two must not take that for a step forward.
+        wall_ms = self._clock.now_ms()
         elapsed_ms = self.elapsed() * 1000
-        self._offset_ms = max(self._offset_ms, self._clock.now_ms() - elapsed_ms)
+        self._offset_ms = max(self._offset_ms, wall_ms - elapsed_ms)
         return round(self._offset_ms + elapsed_ms)
 
     def step_ms(self) -> float:
         """How far the wall clock was set forward since this was last asked, in milliseconds."""
-        before = self._offset_ms
         self.now_ms()
+        before, self._told_ms = self._told_ms, self._offset_ms
         return self._offset_ms - before
 
     def deadline(self, at_ms: int, now: float) -> float:

@@ -45,10 +45,6 @@ class Exempt:
             return True
         return path.startswith(self._prefixes) and _plain(path)
 
-    def guarded(self, path: str) -> bool:
-        """Whether a request for this path needs a token."""
-        return path not in self
-
 
 def _plain(path: str) -> bool:
     return "\\" not in path and not {"", ".", ".."} & set(path.split("/")[1:])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from .answers import Answers, Noting
 from .clock import SYSTEM_CLOCK
 from .credentials import bearer_token, field_value
 from .errors import ConfigurationError, StoreUnavailable
@@ -16,10 +17,11 @@ from .events import log_event
 from .exempt import Exempt
 from .hot_path import hot_path
 from .lifespan import run_lifespan
+from .long_lived import LongLived
 from .proxy_sso import ProxySso
 from .token import DEFAULT_PREFIX
 from .user import TokenCredentials, TokenUser, anonymous
-from .verdict import Accepted, Reason, Refusal, render
+from .verdict import Reason, Refusal
 from .verify import Found, Verifier
 
 if TYPE_CHECKING:
@@ -31,12 +33,10 @@ if TYPE_CHECKING:
     from .events import Listener
     from .keyring import Keyring
     from .store import TokenReader
-    from .verdict import Rendered
 
 __all__ = ["BearerGuard"]
 
 _log: Final = logging.getLogger("bearer_guard")
-_POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
 
 
 class BearerGuard:
@@ -50,6 +50,8 @@ class BearerGuard:
         exempt: Exact paths, or prefixes that end in ``/*``, that need no token.
         optional: A request without credentials passes as anonymous. Bad ones are refused still.
         scopes: Needed for every request.
+        streams: Paths, as in ``exempt``, whose responses may outlive their token. They are stopped
+            when it ends, as all WebSockets are.
         proxy_sso: Which headers assert an identity; the name of a product for its own; ``None``
             switches the check off.
         staleness: The revocation bound in seconds. 0: the store is read for every request.
@@ -64,17 +66,7 @@ class BearerGuard:
     """
 
     # The callable stands in a slot: a method would cost every request a frame more.
-    __slots__ = (
-        "__call__",
-        "_answers",
-        "_app",
-        "_exempt",
-        "_hot",
-        "_optional",
-        "_proxy_sso",
-        "_scopes",
-        "verifier",
-    )  # fmt: skip
+    __slots__ = ("__call__", "__dict__", "__weakref__")
 
     if TYPE_CHECKING:
 
@@ -90,6 +82,7 @@ class BearerGuard:
         exempt: Collection[str] = (),
         optional: bool = False,
         scopes: Collection[str] = (),
+        streams: Collection[str] = (),
         proxy_sso: ProxySso | str | None = ProxySso.default(),  # noqa: B008 - it is immutable
         staleness: float = 5.0,
         cache_size: int = 100_000,
@@ -109,84 +102,79 @@ class BearerGuard:
         )
         self._app: Final = app
         self._exempt: Final = Exempt(exempt)
+        self._streams: Final = Exempt(streams)
+        self._long_lived: Final = LongLived(self.verifier, staleness)
         self._optional: Final = optional
         self._scopes: Final = _scope_set(scopes, optional=optional)
         self._proxy_sso: Final = _sso(proxy_sso)
-        self._answers: Final = _answers(realm, self._scopes)
+        self._answers: Final = Answers(realm, self._scopes)
         self._hot: Final = hot_path(
             app,
             self._aside,
-            self._brushed_off(),
+            self._answers.brush_off(self.verifier.refusals.silenced, self._aside),
             forged=keyring.forgery_test(self.verifier.form, b"Bearer "),
             names=self._proxy_sso.harmless(),
-            guarded=self._exempt.guarded if self._exempt else None,
+            short=self._short if self._exempt or self._streams else None,
             uses=self.verifier.last_used.uses,
             elapsed=self.verifier.clock.elapsed,
         )
         self.verifier.follow(self._hot)
         setattr(self, "__call__", self._hot.app)  # noqa: B010 - to the type checkers it is a method
 
+    def _short(self, path: str) -> bool:
+        """Whether the hit path may serve it."""
+        return path not in self._exempt and path not in self._streams
+
     async def _aside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Every connection that is not plainly good."""
         if scope["type"] == "lifespan":
-            await run_lifespan(
-                self._app,
-                scope,
-                receive,
-                send,
-                opening=self.verifier.open,
-                closing=self.verifier.close,
-            )
+            opening, closing = self.verifier.open, self.verifier.close
+            await run_lifespan(self._app, scope, receive, send, opening=opening, closing=closing)
             return
-        if scope.get("path", "") in self._exempt:
+        path = scope.get("path", "")
+        if path in self._exempt:
             user, auth = anonymous()
             scope.setdefault("user", user)
             scope.setdefault("auth", auth)
             await self._app(scope, receive, send)
             return
-        refusal = await self._admit(scope)
-        if refusal is None:
+        admitted = await self._admit(scope)
+        if isinstance(admitted, Refusal):
+            await self._answers.refuse(admitted, scope, receive, send)
+        elif admitted is None or (scope["type"] == "http" and path not in self._streams):
             await self._app(scope, receive, send)
         else:
-            await self._answer(refusal, scope, receive, send)
+            await self._serve_long(admitted, scope, receive, send)
 
-    def _brushed_off(self) -> ASGIApp:
-        """What answers a flood of forged tokens, at the price of a comparison or two."""
-        status, headers, body = self._answers[Reason.FORGED]
-        silenced, aside = self.verifier.refusals.silenced, self._aside
+    async def _serve_long(self, found: Found, scope: Scope, receive: Receive, send: Send) -> None:
+        sent = Noting(send)
+        refusal = await self._long_lived.run(self._app(scope, receive, sent), found)
+        if refusal is not None:
+            self.verifier.refusals.note(refusal, client=_client(scope))
+            await self._answers.stop(refusal, scope, receive, sent)
 
-        async def brush_off(scope: Scope, receive: Receive, send: Send) -> None:
-            if silenced():
-                # A list of its own: outer layers may add to it.
-                start = {"type": "http.response.start", "status": status, "headers": [*headers]}
-                await send(start)
-                await send({"type": "http.response.body", "body": body})
-            else:
-                await aside(scope, receive, send)
-
-        return brush_off
-
-    async def _admit(self, scope: Scope) -> Refusal | None:
-        """Set the user and the credentials of a good request; else say why not."""
+    async def _admit(self, scope: Scope) -> Found | Refusal | None:
+        """Set the user and the credentials of a good request; ``None``: it is anonymous."""
         value = field_value(scope.get("headers", ()))
         text = value if isinstance(value, Reason) else bearer_token(value)
         if text is Reason.MISSING and self._optional:
             scope["user"], scope["auth"] = anonymous()
             return None
-        client = (scope.get("client") or (None,))[0]
-        header = None
-        found = await self._find(text)
-        verdict = self.verifier.permit(found, self._scopes, client)
+        found, header = await self._find(text), None
         if isinstance(found, Found):
             header = self._proxy_identity(scope)
-            if header is not None:
-                verdict = Refusal(Reason.PROXY_IDENTITY, found.token)
-            elif isinstance(verdict, Accepted):
-                self._let_in(scope, found, client)
-        if isinstance(verdict, Accepted):
-            return None
-        self.verifier.refusals.note(verdict, header=header, client=client)
-        return verdict
+            refusal = self._permit(scope, found, header)
+            if refusal is None:
+                self._let_in(scope, found)
+                return found
+            found = refusal
+        self.verifier.refusals.note(found, header=header, client=_client(scope))
+        return found
+
+    def _permit(self, scope: Scope, found: Found, header: str | None) -> Refusal | None:
+        if header is not None:
+            return Refusal(Reason.PROXY_IDENTITY, found.token)
+        return self.verifier.permit(found, self._scopes, _client(scope))
 
     async def _find(self, text: bytes | Reason) -> Found | Refusal:
         if isinstance(text, Reason):
@@ -208,31 +196,18 @@ class BearerGuard:
                 self._hot.learn(name)
         return header
 
-    def _let_in(self, scope: Scope, found: Found, client: str | None) -> None:
+    def _let_in(self, scope: Scope, found: Found) -> None:
         user, auth = TokenUser(found.token.owner), TokenCredentials(found.token)
         scope["user"], scope["auth"] = user, auth
         now = self.verifier.clock.elapsed()
-        self.verifier.last_used.note(found.number, now, client)
+        self.verifier.last_used.note(found.number, now, _client(scope))
         if found.until > now and not found.networks:
             self._hot.remember(b"Bearer " + found.text, found.until, found.number, user, auth)
 
-    async def _answer(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-        """Turn it away, in the way of its protocol; one that is not known gets no answer."""
-        answer = self._answers[refusal.reason]
-        if scope["type"] == "http":
-            await _respond("http.response", answer, send)
-        elif scope["type"] == "websocket":
-            await receive()  # websocket.connect
-            if "websocket.http.response" in scope.get("extensions", {}):
-                await _respond("websocket.http.response", answer, send)
-            else:
-                await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
-
-async def _respond(kind: str, answer: Rendered, send: Send) -> None:
-    headers = list(answer.headers)  # a list of this answer's own: outer layers add to it
-    await send({"type": f"{kind}.start", "status": answer.status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": answer.body})
+def _client(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 def _scope_set(scopes: Collection[str], *, optional: bool) -> frozenset[str]:
@@ -244,13 +219,6 @@ def _scope_set(scopes: Collection[str], *, optional: bool) -> frozenset[str]:
             " give one of the two"
         )
     return frozenset(scopes)
-
-
-def _answers(realm: str, scopes: Collection[str]) -> dict[Reason, Rendered]:
-    try:
-        return {reason: render(reason, realm=realm, scopes=scopes) for reason in Reason}
-    except ValueError as error:
-        raise ConfigurationError(f"realm: {error}") from error
 
 
 def _sso(proxy_sso: ProxySso | str | None) -> ProxySso:

@@ -67,7 +67,7 @@ def hot_path(  # noqa: C901 - one closure, see above
     *,
     forged: Callable[[bytes], bool],
     names: frozenset[bytes],
-    guarded: Callable[[str], bool] | None,
+    short: Callable[[str], bool] | None,
     uses: MutableMapping[int, float],
     elapsed: Callable[[], float],
 ) -> HotPath:
@@ -79,7 +79,7 @@ def hot_path(  # noqa: C901 - one closure, see above
         refuse: Where a request with a forged token goes.
         forged: Whether a field value is surely that of a forged token, in its canonical spelling.
         names: Lower-case names of headers known to assert no identity.
-        guarded: Whether a path is guarded; ``None``: all are.
+        short: Whether a path is guarded, and its requests are short; ``None``: all are.
         uses: Where the latest use of a token is noted.
         elapsed: The clock of the deadlines.
     """
@@ -89,7 +89,7 @@ def hot_path(  # noqa: C901 - one closure, see above
     vouched = float("-inf")
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (guarded is None or guarded(scope["path"])):
+        if scope["type"] == "http" and (short is None or short(scope["path"])):
             credentials = None
             for name, value in scope["headers"]:
                 if name in passed:

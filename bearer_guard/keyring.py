@@ -108,9 +108,10 @@ class Keyring:
             KeyringError: It can't be read, or holds no keys.
         """
         try:
-            text = Path(path).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"the key file {os.fspath(path)} can't be read: {_plain(error)}"
+            # What is no UTF-8 is no key either; an error that says so would hold all the others.
+            text = Path(path).read_text("utf-8", "replace")
+        except OSError as error:
+            msg = f"the key file {os.fspath(path)} can't be read: {error.strerror}"
             raise KeyringError(msg) from error
         return cls.from_text(text)
 
@@ -298,7 +299,3 @@ def _master_from_text(word: str) -> bytes:
         msg = "a key must be 43 characters of base64url; `bearer-guard keys new` prints one"
         raise KeyringError(msg)
     return master
-
-
-def _plain(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "not UTF-8"

@@ -201,6 +201,6 @@ def _later(one: _Mark, other: _Mark) -> _Mark:
     return max(known, key=_order) if known else (None, None)
 
 
-def _order(mark: _Mark) -> tuple[int, str]:
+def _order(mark: _Mark) -> tuple[int, bool, str]:
     at_ms, word = mark
-    return (at_ms or 0, word or "")
+    return (at_ms or 0, word is not None, word or "")

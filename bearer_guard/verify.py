@@ -241,24 +241,21 @@ class Verifier:
         Source: RFC 6750 sections 2.1 and 3.1.
         """
         found = await self.find(token.encode("utf-8", "surrogatepass"))
-        verdict = self.permit(found, scopes, address)
-        if isinstance(verdict, Refusal):
-            self.refusals.note(verdict, client=address)
-        elif isinstance(found, Found):
-            self.last_used.note(found.number, self.clock.elapsed(), address)
-        return verdict
-
-    def permit(
-        self, found: Found | Refusal, scopes: Collection[str], address: str | None
-    ) -> Verdict:
-        """Whether what was found may be used for this, from here."""
+        if not isinstance(found, Refusal):
+            found = self.permit(found, scopes, address) or found
         if isinstance(found, Refusal):
+            self.refusals.note(found, client=address)
             return found
+        self.last_used.note(found.number, self.clock.elapsed(), address)
+        return Accepted(found.token)
+
+    def permit(self, found: Found, scopes: Collection[str], address: str | None) -> Refusal | None:
+        """Why a good token may not be used for this, from here; ``None``: it may."""
         if not allowed_from(found.networks, address):
             return Refusal(Reason.NETWORK, found.token)
         if not set(scopes) <= set(found.token.scopes):
             return Refusal(Reason.SCOPE, found.token)
-        return Accepted(found.token)
+        return None
 
     async def find(self, text: bytes) -> Found | Refusal:
         """Whose token this is, if it is good now, whatever it is used for.
@@ -278,6 +275,19 @@ class Verifier:
         self.feed.wake()
         kept, policy, held = await self._ask(parts.id.int)
         return self._conclude(parts.id, text, kept, policy, held)
+
+    async def still(self, found: Found) -> float | Refusal:
+        """Whether a token that was found before is good still.
+
+        Returns:
+            Until when that may be remembered, as ``Found.until``; or why it is not.
+
+        Raises:
+            StoreUnavailable: No answer in time.
+        """
+        kept, policy, held = await self._ask(found.number)
+        why_not = kept[0] or ("" if policy.enabled else Reason.FEATURE_OFF)
+        return Refusal(Reason(why_not), found.token) if why_not else _until(held)
 
     def _conclude(
         self, token_id: UUID, text: bytes, kept: _Kept, policy: Policy, held: Held[_Kept] | None
@@ -299,8 +309,7 @@ class Verifier:
             return Refusal(Reason(why_not), token)
         if not policy.enabled:
             return Refusal(Reason.FEATURE_OFF, token)
-        until = held.until if held is not None and held.vouched else 0.0
-        return Found(token, networks, token_id.int, until, text)
+        return Found(token, networks, token_id.int, _until(held), text)
 
     async def _ask(self, number: int) -> tuple[_Kept, Policy, Held[_Kept] | None]:
         """What is known of a token, and the policy, both within the bound at once."""
@@ -343,6 +352,10 @@ class Verifier:
 _MALFORMED: Final = Refusal(Reason.MALFORMED)
 _FORGED: Final = Refusal(Reason.FORGED)
 _NOBODYS: Final = frozenset({Reason.UNKNOWN.value, Reason.TAMPERED.value})
+
+
+def _until(held: Held[_Kept] | None) -> float:
+    return 0.0 if held is None else held.until
 
 
 @lru_cache(maxsize=1024)

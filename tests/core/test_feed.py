@@ -290,3 +290,12 @@ async def test_hints_that_are_no_longer_offered_are_left_alone(
     await store.queue.put(StoreUnavailable("cut"))
     await until(lambda: len(post.feed._tasks._running) <= 1)
     await post.feed.close()
+
+
+async def test_a_poll_that_could_not_continue_empties_whoever_follows() -> None:
+    post = Post()
+    await post.feed.poll()
+    told = len(post.ear.forgotten)
+    post.feed._cursor = None  # nothing to continue: a reset
+    await post.feed.poll()
+    assert post.ear.forgotten[told:] == [None]

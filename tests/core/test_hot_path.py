@@ -25,7 +25,7 @@ NAMES = frozenset({b"host", b"accept"})
 class Track:
     """A hit path whose ends only say which way a request went."""
 
-    def __init__(self, *, guarded: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, *, short: Callable[[str], bool] | None = None) -> None:
         self.clock = ManualClock()
         self.uses: dict[int, float] = {}
         self.way = ""
@@ -35,7 +35,7 @@ class Track:
             self._to("refused"),
             forged=lambda value: value.startswith(b"forged"),
             names=NAMES,
-            guarded=guarded,
+            short=short,
             uses=self.uses,
             elapsed=self.clock.elapsed,
         )
@@ -106,7 +106,7 @@ async def test_other_kinds_of_connections_go_aside() -> None:
 
 
 async def test_a_path_that_is_not_guarded_goes_aside() -> None:
-    track = Track(guarded=lambda path: path != "/open")
+    track = Track(short=lambda path: path != "/open")
     track.remember()
     assert await track.go(X) == "app"
     assert await track.go(X, path="/open") == "aside"

@@ -235,3 +235,16 @@ async def test_an_embedded_store_that_is_busy_is_asked_the_long_way() -> None:
     desk.lookup._fetch_now = lambda _: None
     assert await desk.lookup.read(number) == "number 0"
     assert len(desk.store.fetches) == 1
+
+
+async def test_who_comes_while_a_read_is_under_way_joins_it() -> None:
+    desk = Desk()
+    (number,) = await desk.records(1)
+    desk.store.gate = asyncio.Event()
+    first = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    second = asyncio.create_task(desk.lookup.read(number))
+    await settle()
+    desk.store.gate.set()
+    await asyncio.gather(first, second)
+    assert len(desk.store.fetches) == 1

@@ -409,3 +409,35 @@ async def test_invariant_12_nothing_here_shows_a_token(world: World) -> None:
     assert token not in repr(found)
     assert token not in repr(await world.verifier.verify(token))
     assert token not in repr(world.events)
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_a_second_token_of_the_same_id_is_refused(world: World, held: bool) -> None:  # noqa: FBT001
+    first, record = a_token(world.keyring)
+    second, _ = a_token(world.keyring, record)
+    await world.store.add(record)
+    if held:
+        assert (await world.verifier.verify(first)).accepted
+    assert reason(await world.verifier.verify(second)) is Reason.TAMPERED
+
+
+async def test_invariant_03_what_goes_stale_while_the_policy_is_read_is_not_used() -> None:
+    world = World(staleness=0.6)
+    await world.verifier.open()
+    token = await world.token()
+    world.clock.advance(0.5)
+    verdict = await world.verifier.verify(token)  # read now: good until 1.1; the policy until 0.6
+    assert isinstance(verdict, Accepted)
+    world.store._announcer._listeners.clear()  # as if another process had ended it
+    await world.store.end(verdict.token.id, world.clock.now_ms())
+    world.clock.advance(0.11)
+    policy = world.store.policy
+
+    async def slow() -> Policy:
+        answer = await policy()
+        world.clock.advance(0.55)
+        return answer
+
+    world.store.policy = slow  # type: ignore[method-assign]
+    assert reason(await world.verifier.verify(token)) is Reason.ENDED
+    await world.verifier.close()

@@ -1,0 +1,113 @@
+"""Refusals as they go out: in the way of each protocol."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from .errors import ConfigurationError
+from .verdict import Reason, render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from .verdict import Refusal, Rendered
+
+__all__ = ["Answers", "Noting"]
+
+_POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
+
+
+class Noting:
+    """Passes messages on to the client, and notes how far the application has got.
+
+    Attributes:
+        begun: It has begun to answer: an HTTP response, or the acceptance of a WebSocket.
+        over: It has closed the WebSocket.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+        self.over = False
+
+    async def __call__(self, message: Message) -> None:
+        """Pass it on."""
+        self.begun = True
+        self.over = self.over or message["type"] == "websocket.close"
+        await self._send(message)
+
+
+class Answers:
+    """The answers of one guard, ready to be sent.
+
+    Args:
+        realm: Of the challenge.
+        scopes: Those that every request needs.
+
+    Raises:
+        ConfigurationError: They can't stand in a header field.
+    """
+
+    def __init__(self, realm: str, scopes: Collection[str]) -> None:
+        try:
+            self._rendered: Final = {
+                reason: render(reason, realm=realm, scopes=scopes) for reason in Reason
+            }
+        except ValueError as error:
+            raise ConfigurationError(f"realm: {error}") from error
+
+    async def refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        """Turn a connection away before the application sees it.
+
+        A protocol that is not known gets no answer, and is not let through.
+        """
+        answer = self._rendered[refusal.reason]
+        if scope["type"] == "http":
+            await _respond("http.response", answer, send)
+        elif scope["type"] == "websocket":
+            await receive()  # websocket.connect
+            if "websocket.http.response" in scope.get("extensions", {}):
+                await _respond("websocket.http.response", answer, send)
+            else:
+                await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+
+    async def stop(self, refusal: Refusal, scope: Scope, receive: Receive, sent: Noting) -> None:
+        """End a connection whose token has ended, while the application was at it.
+
+        A response that has begun is left without its end, which the server shows the client by
+        closing the connection.
+        """
+        with suppress(OSError):  # the client may be gone already
+            if not sent.begun:
+                await self.refuse(refusal, scope, receive, sent)
+            elif scope["type"] == "websocket" and not sent.over:
+                await sent({"type": "websocket.close", "code": _POLICY_VIOLATION})
+
+    def brush_off(self, silenced: Callable[[], bool], aside: ASGIApp) -> ASGIApp:
+        """What answers a flood of forged tokens, at the price of a comparison or two.
+
+        Args:
+            silenced: Counts one, if it may go without a word.
+            aside: Where it goes otherwise.
+        """
+        status, headers, body = self._rendered[Reason.FORGED]
+
+        async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+            if silenced():
+                # A list of its own: outer layers may add to it.
+                start = {"type": "http.response.start", "status": status, "headers": [*headers]}
+                await send(start)
+                await send({"type": "http.response.body", "body": body})
+            else:
+                await aside(scope, receive, send)
+
+        return refuse
+
+
+async def _respond(kind: str, answer: Rendered, send: Send) -> None:
+    headers = list(answer.headers)  # a list of its own: outer layers may add to it
+    await send({"type": f"{kind}.start", "status": answer.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": answer.body})

@@ -1,0 +1,109 @@
+"""Connections that may outlive their token: WebSockets, and responses that stream.
+
+The application runs in a task of its own. It is stopped within the revocation bound of the
+token's end or expiry, or once the store has not vouched for the token for longer than that. Short
+requests never come here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from .errors import StoreUnavailable
+from .verdict import Reason, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Collection
+
+    from .verify import Found, Verifier
+
+__all__ = ["LongLived"]
+
+# Where nothing is cached there is no bound to go by: an end is noticed within this.
+_UNBOUNDED_SECONDS: Final = 1.0
+
+
+class LongLived:
+    """Watches over the tokens of open connections.
+
+    Args:
+        verifier: Who is asked again when a token may have changed.
+        bound: The revocation bound in seconds.
+    """
+
+    def __init__(self, verifier: Verifier, bound: float) -> None:
+        self._verifier: Final = verifier
+        self._every: Final = bound or _UNBOUNDED_SECONDS
+        self._elapsed: Final = verifier.clock.elapsed
+        self._changed: Final[dict[int, set[asyncio.Event]]] = {}
+        self._vouched = float("-inf")
+        verifier.follow(self)
+
+    def forget(self, numbers: Collection[int] | None, /) -> None:
+        """These tokens may have ended: whoever watches over them asks again."""
+        for number in tuple(self._changed) if numbers is None else numbers:
+            for event in self._changed.get(number, ()):
+                event.set()
+
+    def vouch(self, until: float, /) -> None:
+        """What was vouched for is good until then, in elapsed seconds."""
+        self._vouched = until
+
+    async def run(self, serving: Awaitable[None], found: Found) -> Refusal | None:
+        """Serve a connection for as long as its token is good.
+
+        Args:
+            serving: The application, at work on the connection.
+            found: The token that let it in.
+
+        Returns:
+            ``None`` where the application was done before, else why it was stopped.
+        """
+        work = asyncio.ensure_future(serving)
+        watch = asyncio.ensure_future(self._watch(found))
+        try:
+            await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+                return None
+            return watch.result()
+        finally:
+            for task in (work, watch):
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(work, watch, return_exceptions=True)
+
+    async def _watch(self, found: Found) -> Refusal:
+        """Wait until the token is not good any more."""
+        changed = asyncio.Event()
+        watchers = self._changed.setdefault(found.number, set())
+        watchers.add(changed)
+        until = found.until
+        try:
+            while True:
+                now = self._elapsed()
+                if changed.is_set() or now >= until or now >= self._vouched:
+                    changed.clear()
+                    again = await self._again(found)
+                    if isinstance(again, Refusal):
+                        return again
+                    until = again
+                await self._pause(changed, until)
+        finally:
+            watchers.discard(changed)
+            if not watchers:
+                self._changed.pop(found.number, None)
+
+    async def _pause(self, changed: asyncio.Event, until: float) -> None:
+        seconds = min(self._every, max(0.0, until - self._elapsed()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds or self._every):
+                await changed.wait()
+
+    async def _again(self, found: Found) -> float | Refusal:
+        try:
+            return await self._verifier.still(found)
+        except StoreUnavailable:
+            return Refusal(Reason.UNAVAILABLE, found.token)
