@@ -187,7 +187,8 @@ class BearerGuard:
 
     def _proxy_identity(self, scope: Scope) -> str | None:
         """The name of a header, or a variable of the server's, that asserts an identity."""
-        strange = [field for field in scope["headers"] if field[0] not in self._hot.passed]
+        passed = self._hot.passed
+        strange = [f for f in scope["headers"] if f[0] not in passed and f[0] != b"authorization"]
         header = self._proxy_sso.identity_in(strange)
         if header is None and "wsgi_environ" in scope:
             header = self._proxy_sso.identity_in_environ(scope["wsgi_environ"])

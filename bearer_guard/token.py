@@ -125,11 +125,13 @@ class TokenForm:
         if outline is None or not self.checked(text):
             return None
         tagged, tag = outline
-        number = decode_base62(text[self._id_at : self._id_at + ID_CHARS])
-        secret = decode_base62(tagged[self._id_at + ID_CHARS :])
-        if number >> 128 or secret >> (8 * _SECRET_BYTES):
-            return None  # overflow: it would be a second spelling of another token
-        return TokenParts(UUID(int=number), tagged, tag)
+        secret_at = self._id_at + ID_CHARS
+        token_id = text[self._id_at : secret_at]
+        # The alphabet is in the order of ASCII: of one width, the greater text is the greater
+        # number. Overflow would be a second spelling of another token.
+        if token_id > _LAST_ID or tagged[secret_at:] > _LAST_SECRET:
+            return None
+        return TokenParts(UUID(int=decode_base62(token_id)), tagged, tag)
 
     def pattern(self) -> str:
         """A regular expression that finds these tokens in any text, for secret scanners."""
@@ -162,3 +164,7 @@ def decode_base62(text: bytes) -> int:
     for char in text:
         number = number * 62 + _VALUES[char]
     return number
+
+
+_LAST_ID: Final = encode_base62(2**128 - 1, ID_CHARS)
+_LAST_SECRET: Final = encode_base62(2 ** (8 * _SECRET_BYTES) - 1, SECRET_CHARS)
