@@ -130,7 +130,8 @@ class Cache(Generic[K, V]):
         self._young: dict[K, tuple[float, int, float, V]] = {}
         self._old: dict[K, tuple[float, int, float, V]] = {}
         self._queue: Iterator[K] = iter(())
-        self._flights: dict[K, Flight[K]] = {}
+        # There may be several of a key: a slow one keeps nobody from sending another.
+        self._flights: dict[K, list[Flight[K]]] = {}
         self._chain = 0
         self._polled = _NEVER
 
@@ -162,7 +163,8 @@ class Cache(Generic[K, V]):
 
     def depart(self, key: K, now: float) -> Flight[K]:
         """A read of ``key`` is about to be sent."""
-        flight = self._flights[key] = Flight(key, now, self._chain)
+        flight = Flight(key, now, self._chain)
+        self._flights.setdefault(key, []).append(flight)
         return flight
 
     def arrive(
@@ -189,16 +191,18 @@ class Cache(Generic[K, V]):
 
     def give_up(self, flight: Flight[K]) -> None:
         """A read failed, or was answered."""
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+        under_way = self._flights.get(flight.key, [])
+        if flight in under_way:
+            under_way.remove(flight)
+            if not under_way:
+                del self._flights[flight.key]
 
     def invalidate(self, keys: Iterable[K] | None) -> None:
         """These may have changed; ``None``: all of them."""
         for key in [*self._young, *self._old, *self._flights] if keys is None else keys:
             self._young.pop(key, None)
             self._old.pop(key, None)
-            flight = self._flights.pop(key, None)
-            if flight is not None:
+            for flight in self._flights.pop(key, ()):
                 flight.stale = True
 
     def continued(self, sent: float) -> None:

@@ -55,7 +55,7 @@ def standing(record: TokenRecord | None, keyring: Keyring, now_ms: int) -> Reaso
         return Reason.UNKNOWN
     if not keyring.sealed(record):
         return Reason.TAMPERED
-    if record.ended_ms is not None and record.ended_ms <= now_ms:
+    if record.ended(now_ms):
         return Reason.ENDED
     if record.expires_ms is not None and record.expires_ms <= now_ms:
         return Reason.EXPIRED

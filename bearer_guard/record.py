@@ -20,10 +20,15 @@ DIGEST_BYTES: Final = 32  # HMAC-SHA-256, for the digest and for the seal
 
 
 class EndReason(StrEnum):
-    """Why a token's life was cut short."""
+    """Why a token's life was cut short.
+
+    Only ``RENEWED`` may lie ahead, as a grace. Any other holds at once, whatever its time says: the
+    clock of whoever ended the token may be ahead of ours.
+    """
 
     DELETED = "deleted"
     RENEWED = "renewed"
+    REPLACED = "replaced"  # renewed without a grace
     LEAKED = "leaked"
     OWNER_GONE = "owner-gone"
 
@@ -127,6 +132,12 @@ class TokenRecord:
             expires_ms=self.expires_ms,
             scopes=self.scopes,
         )
+
+    def ended(self, now_ms: int) -> bool:
+        """Whether its life has been cut short by ``now_ms``: see ``EndReason``."""
+        if self.ended_ms is None:
+            return False
+        return self.end_reason != EndReason.RENEWED or self.ended_ms <= now_ms
 
     def dead_ms(self) -> int | None:
         """Unix milliseconds from which it is refused, expired or ended; ``None``: never."""

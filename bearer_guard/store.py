@@ -175,6 +175,7 @@ class Store(TokenReader, Protocol):
     async def end(self, id: UUID, at_ms: int, *, reason: str = "deleted") -> TokenRecord | None:
         """End a token's life at ``at_ms``, or leave it where it ends earlier already.
 
+        With the reason ``renewed`` that may be later: a grace. With any other it holds at once.
         Takes the next revision. Returns the record as it is now; ``None``: there is none.
         """
         ...

@@ -219,6 +219,11 @@ class Verifier:
         """Tell this faster memory what it must forget."""
         self.feed.follow(follower)
 
+    @property
+    def remembered(self) -> int:
+        """How many tokens the cache holds."""
+        return len(self._cache)
+
     # Its work.
 
     async def verify(

@@ -441,3 +441,11 @@ async def test_invariant_03_what_goes_stale_while_the_policy_is_read_is_not_used
     world.store.policy = slow  # type: ignore[method-assign]
     assert reason(await world.verifier.verify(token)) is Reason.ENDED
     await world.verifier.close()
+
+
+async def test_invariant_03_a_clock_ahead_of_ours_delays_no_end(world: World) -> None:
+    token = await world.token()
+    verdict = await world.verifier.verify(token)
+    assert isinstance(verdict, Accepted)
+    await world.store.end(verdict.token.id, world.clock.now_ms() + 60_000)
+    assert reason(await world.verifier.verify(token)) is Reason.ENDED

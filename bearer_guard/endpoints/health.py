@@ -1,0 +1,49 @@
+"""``/healthz`` and ``/readyz``, for whoever starts, watches and restarts the service.
+
+Neither needs credentials, and neither says more than whether.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from starlette.routing import Route
+
+from bearer_guard.errors import StoreUnavailable
+
+from ._answers import json_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+__all__ = ["health_routes"]
+
+_log: Final = logging.getLogger("bearer_guard")
+
+
+def health_routes(ready: Callable[[], Awaitable[object]]) -> list[Route]:
+    """Both routes.
+
+    Args:
+        ready: Returns when requests can be answered; raises ``StoreUnavailable`` when not. It
+            keeps to a time limit of its own.
+    """
+
+    async def healthz(request: Request) -> Response:
+        del request
+        return json_answer({"status": "ok"})
+
+    async def readyz(request: Request) -> Response:
+        del request
+        try:
+            await ready()
+        except StoreUnavailable as error:
+            _log.warning("not ready: %s", error)
+            return json_answer({"status": "unavailable"}, 503, {"retry-after": "1"})
+        return json_answer({"status": "ok"})
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]

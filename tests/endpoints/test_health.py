@@ -1,0 +1,38 @@
+"""`health`: ``/healthz`` and ``/readyz``."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+
+from bearer_guard.endpoints.health import health_routes
+from bearer_guard.errors import StoreUnavailable
+
+
+async def ask(path: str, *, ready: bool) -> httpx2.Response:
+    async def check() -> None:
+        if not ready:
+            raise StoreUnavailable("postgresql://user:s3cret@db gives no answer")
+
+    app = Starlette(routes=health_routes(check))
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        return await client.get(path)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+async def test_the_process_is_well_whatever_the_store_does(*, ready: bool) -> None:
+    answer = await ask("/healthz", ready=ready)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_it_is_ready_when_the_store_answers() -> None:
+    answer = await ask("/readyz", ready=True)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_it_is_not_ready_when_the_store_does_not() -> None:
+    answer = await ask("/readyz", ready=False)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "s3cret" not in answer.text
