@@ -44,7 +44,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable
 
 __all__ = ["DENIAL_SECONDS", "Arrival", "Cache", "Flight", "Held"]
 
@@ -114,7 +114,6 @@ class Cache(Generic[K, V]):
         "_life",
         "_old",
         "_polled",
-        "_queue",
         "_size",
         "_young",
         "polls",
@@ -125,11 +124,11 @@ class Cache(Generic[K, V]):
         self._life: Final = life if polls else min(bound, life)
         self._size: Final = size
         self.polls: Final = polls
-        # Two generations: what is used moves to the young one, and room is made in the old one.
-        # So a flood of strangers does not flush the regulars, and nothing is ever done in bulk.
+        # Two generations: what is used moves to the young one, and room is made in the old one,
+        # from its end: what came first into a generation is what is used most. So a flood of
+        # strangers does not flush the regulars, and nothing is ever done in bulk.
         self._young: dict[K, tuple[float, int, float, V]] = {}
         self._old: dict[K, tuple[float, int, float, V]] = {}
-        self._queue: Iterator[K] = iter(())
         # There may be several of a key: a slow one keeps nobody from sending another.
         self._flights: dict[K, list[Flight[K]]] = {}
         self._chain = 0
@@ -215,16 +214,14 @@ class Cache(Generic[K, V]):
         self._polled = sent
 
     def _keep(self, key: K, entry: tuple[float, int, float, V]) -> None:
+        if not self._size:
+            return
         self._old.pop(key, None)
-        self._young[key] = entry
-        if len(self._young) + len(self._old) > self._size:
+        if key not in self._young and len(self) >= self._size:
             self._make_room()
+        self._young[key] = entry
 
     def _make_room(self) -> None:
         if not self._old:
-            self._old, self._young = self._young, {}
-            self._queue = iter(list(self._old))
-        # In the order of their coming; those that were used since are in the young one already.
-        for key in self._queue:
-            if self._old.pop(key, None) is not None:
-                return
+            self._old, self._young = self._young, self._old
+        self._old.popitem()

@@ -65,13 +65,14 @@ class BearerGuard:
         ConfigurationError: A setting that can't work.
     """
 
-    # The callable stands in a slot: a method would cost every request a frame more.
-    __slots__ = ("__call__", "__dict__", "__weakref__")
-
     if TYPE_CHECKING:
 
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             """Serve one connection."""
+
+    else:
+        # The callable stands in a slot: a method would cost every request a frame more.
+        __slots__ = ("__call__", "__dict__", "__weakref__")
 
     def __init__(
         self,

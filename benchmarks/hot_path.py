@@ -9,15 +9,11 @@ the machine, and stand there for the curious.
 from __future__ import annotations
 
 import asyncio
-import gc
-import json
-import platform
-import statistics
-import sys
 import time
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 import click
@@ -29,15 +25,21 @@ from starlette.authentication import (
 )
 from starlette.middleware.authentication import AuthenticationMiddleware
 
-from bearer_guard import BearerGuard, Keyring, Policy, open_store
+from bearer_guard import BearerGuard, Keyring, open_store
 from bearer_guard.issuing import Issuer, Principal
 from bearer_guard.token import TokenForm
+
+from ._measure import interleave, ratios, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from bearer_guard import Store
+
+    from ._measure import Form, Row
 
 TOKENS: Final = 64
 CALLS: Final = 2000  # in a round of one form: some milliseconds, so that rounds are alike
@@ -91,7 +93,7 @@ class DictBackend(AuthenticationBackend):
         return None if owner is None else (AuthCredentials(["read"]), SimpleUser(owner))
 
 
-def scopes_for(tokens: list[str]) -> list[list[tuple[bytes, bytes]]]:
+def requests(tokens: list[str]) -> list[list[tuple[bytes, bytes]]]:
     """The headers of a request with each token: eight, ``authorization`` the sixth."""
     return [
         [
@@ -153,90 +155,53 @@ def forge(count: int) -> list[str]:
     return [form.mint(uuid4(), lambda _: b"0123456789") for _ in range(count)]
 
 
-async def measure(rounds: int) -> dict[str, Any]:
-    """All forms, interleaved."""
-    store = open_store("memory://")
-    keyring = Keyring.generate()
-    await store.open()
+async def forms(store: Store, keyring: Keyring) -> tuple[dict[str, Form], BearerGuard]:
+    """All forms, and the guard among them."""
     issuer = Issuer(store, keyring, listeners=())
     alice = Principal("alice", may_generate=True)
-    await store.set_policy(Policy(users_may_generate=True))
-    tokens = [
-        (await issuer.create(alice, lifetime=timedelta(days=1), scopes=["read"])).value
+    issued = [
+        await issuer.create(alice, lifetime=timedelta(days=1), scopes=["read"])
         for _ in range(TOKENS)
     ]
-    good, forged = scopes_for(tokens), scopes_for(forge(CALLS))
+    tokens = [one.value for one in issued]
+    good, forged = requests(tokens), requests(forge(CALLS))
     day = time.time() + 86400
     known = {
         sha256(token.encode()).digest(): (day, SimpleUser("alice"), AuthCredentials(["read"]))
         for token in tokens
     }
     guard = BearerGuard(bare, store=store, keyring=keyring, listeners=())
-    await guard.verifier.open()
-    forms: dict[str, tuple[ASGIApp, list[list[tuple[bytes, bytes]]]]] = {
-        "bare": (bare, good),
-        "pass-through": (pass_through(bare), good),
-        "floor": (floor(bare, known), good),
-        "guard": (guard, good),
-        "guard, forged token": (guard, forged),
-        "starlette AuthenticationMiddleware": (
-            AuthenticationMiddleware(bare, backend=DictBackend(dict.fromkeys(tokens, "alice"))),
-            good,
+    backend = DictBackend(dict.fromkeys(tokens, "alice"))
+    return {
+        "bare": partial(time_round, bare, good),
+        "pass-through": partial(time_round, pass_through(bare), good),
+        "floor": partial(time_round, floor(bare, known), good),
+        "guard": partial(time_round, guard, good),
+        "guard, forged token": partial(time_round, guard, forged),
+        "Starlette AuthenticationMiddleware": partial(
+            time_round, AuthenticationMiddleware(bare, backend=backend), good
         ),
-    }
-    times: dict[str, list[float]] = {name: [] for name in forms}
-    for app, headers in forms.values():
-        await time_round(app, headers)  # warm
-    gc.disable()
-    for _ in range(rounds):
-        for name, (app, headers) in forms.items():
-            times[name].append(await time_round(app, headers))
-        gc.collect()
-        await asyncio.sleep(0)  # polls go on
-    gc.enable()
+    }, guard
+
+
+async def measure(rounds: int) -> list[Row]:
+    """All forms, interleaved."""
+    store = open_store("memory://")
+    await store.open()
+    timed, guard = await forms(store, Keyring.generate())
+    await guard.verifier.open()
+    times = await interleave(timed, rounds)
     await guard.verifier.close()
-    return times
-
-
-def summary(times: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """Medians over the rounds, of times and of ratios taken round by round."""
-    rows = []
-    for name, values in times.items():
-        added = [value - low for value, low in zip(values, times["bare"], strict=True)]
-        ratios = [
-            (value - low) / (hand - low)
-            for value, low, hand in zip(values, times["bare"], times["floor"], strict=True)
-        ]
-        quarters = statistics.quantiles(ratios, n=4)
-        rows.append(
-            {
-                "form": name,
-                "ns": round(statistics.median(values)),
-                "added_ns": round(statistics.median(added)),
-                "ratio": round(statistics.median(ratios), 3),
-                "quartiles": [round(quarters[0], 3), round(quarters[2], 3)],
-            }
-        )
-    return rows
+    return ratios(times, limit="floor", base="bare")
 
 
 @click.command()
 @click.option("--rounds", default=60, show_default=True, help="Of each form.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(rounds: int, *, as_json: bool) -> None:
-    """Measure the hit path."""
-    rows = summary(asyncio.run(measure(rounds)))
-    machine = f"Python {platform.python_version()}, {platform.machine()}, {sys.platform}"
-    if as_json:
-        click.echo(json.dumps({"machine": machine, "rounds": rounds, "rows": rows}, indent=2))
-        return
-    click.echo(f"{machine}; {rounds} rounds of {CALLS} calls; ratio = added / floor's added")
-    for row in rows:
-        low, high = row["quartiles"]
-        click.echo(
-            f"{row['form']:36} {row['ns']:6} ns  +{row['added_ns']:6}  "
-            f"{row['ratio']:6.2f}  ({low:.2f} to {high:.2f})"
-        )
+    """Measure the hit path: what each form adds, over what the floor adds."""
+    rows = asyncio.run(measure(rounds))
+    tell("hit path: added / the floor's added", rows, rounds=rounds, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from bearer_guard.errors import (
 )
 
 CLASSES = [
-    value for _, value in inspect.getmembers(errors, inspect.isclass) if value.__module__ == errors.__name__
+    value
+    for _, value in inspect.getmembers(errors, inspect.isclass)
+    if value.__module__ == errors.__name__
 ]
 
 

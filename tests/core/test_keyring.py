@@ -160,7 +160,9 @@ class TestVectors:
         assert sealed_bytes(record_of(vector["record"])).hex() == vector["sealed_bytes"]
         assert vector["sealed_bytes"] == encoded(vector["record"])
         message = bytes.fromhex(vector["sealed_bytes"])
-        assert vector["seal"] == hmac_sha256(hkdf(bytes.fromhex(vector["key"]), "seal"), message).hex()
+        assert (
+            vector["seal"] == hmac_sha256(hkdf(bytes.fromhex(vector["key"]), "seal"), message).hex()
+        )
 
 
 class TestRotation:

@@ -108,7 +108,10 @@ def test_invariant_11_an_end_never_moves_later() -> None:
 
 
 def test_of_two_ends_at_one_instant_the_reason_that_sorts_first_stays() -> None:
-    one, other = RECORD.end(5, "leaked").end(5, "deleted"), RECORD.end(5, "deleted").end(5, "leaked")
+    one, other = (
+        RECORD.end(5, "leaked").end(5, "deleted"),
+        RECORD.end(5, "deleted").end(5, "leaked"),
+    )
     assert end_of(one) == end_of(other) == (5, "deleted")
 
 

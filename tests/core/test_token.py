@@ -146,7 +146,9 @@ def test_invariant_12_parts_of_a_token_show_no_secret(say: Callable[[object], st
     assert text[58:68] not in shown
 
 
-@pytest.mark.parametrize("around", ["{}", "curl -H 'Bearer {}'", '"{}"', "a={};", "\n{}\n", "x/{}."])
+@pytest.mark.parametrize(
+    "around", ["{}", "curl -H 'Bearer {}'", '"{}"', "a={};", "\n{}\n", "x/{}."]
+)
 def test_scanners_find_a_token_in_text(around: str) -> None:
     text = FORM.mint(uuid4(), any_tag)
     assert re.findall(FORM.pattern(), around.format(text)) == [text]

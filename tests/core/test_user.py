@@ -54,7 +54,7 @@ def test_credentials_are_the_scopes_of_the_token_and_its_info() -> None:
 
 
 @pytest.mark.parametrize(("scope", "has"), [("reports:read", True), ("reports:write", False)])
-def test_starlettes_own_check_of_scopes_works(scope: str, has: bool) -> None:  # noqa: FBT001
+def test_starlettes_own_check_of_scopes_works(scope: str, *, has: bool) -> None:
     assert has_required_scope(connection(TokenCredentials(INFO)), [scope]) is has
 
 

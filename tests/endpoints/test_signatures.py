@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -12,27 +12,10 @@ from cryptography.hazmat.primitives.hashes import SHA512
 
 from bearer_guard import ConfigurationError
 from bearer_guard.endpoints._signatures import PublicKeys
-from tests.endpoints.support_keys import pem, published, sign
+from tests.endpoints.support_keys import BODY, KEY, KEY_ID, SIGNATURE, pem, published, sign
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# The sample of GitHub's documentation, and the key that its API gives for it. Source:
-# https://docs.github.com/en/code-security/secret-scanning/secret-scanning-partner-program
-KEY_ID: Final = "bcb53661c06b4728e59d897fb6165d5c9cda0fd9cdf9d09ead458168deb7518c"
-KEY: Final = """-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYAGMWO8XgCamYKMJS6jc/qgvSlAd
-AjPuDPRcXU22YxgBrz+zoN19MzuRyW87qEt9/AmtoNP5GrobzUvQSyJFVw==
------END PUBLIC KEY-----
-"""
-SIGNATURE: Final = (
-    "MEQCIQDaMKqrGnE27S0kgMrEK0eYBmyG0LeZismAEz/BgZyt7AIf"
-    "Xt9fErtRS4XaeSt/AO1RtBY66YcAdjxji410VQV4xg=="
-)
-BODY: Final = (
-    b'[{"source":"commit","token":"some_token","type":"some_type",'
-    b'"url":"https://example.com/base-repo-url/"}]'
-)
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""What commands print and ask: JSON, tables, progress; passwords and tokens without an echo.
+
+Secrets come from a prompt or from standard input, never from an argument: those are for all to see.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from bearer_guard.endpoints._format import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+__all__ = ["date", "note", "print_json", "print_table", "progress", "read_secret"]
+
+_MOST_BYTES: Final = 65_536  # of a secret
+_WIDE: Final = 100_000  # columns: what is read by a program is not folded
+
+
+def print_json(value: object) -> None:
+    """Print JSON to standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def note(text: str) -> None:
+    """Print a line for people, to standard error: standard output is for what was asked for."""
+    click.echo(text, err=True)
+
+
+def date(at_ms: int | None, otherwise: str) -> str:
+    """A time for people, to the minute.
+
+    Args:
+        at_ms: Unix milliseconds.
+        otherwise: What ``None`` means.
+    """
+    text = iso(at_ms)
+    return otherwise if text is None else f"{text[:10]} {text[11:16]} UTC"
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table to standard output."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - rich takes 0.1 s to import
+    from rich.console import Console  # noqa: PLC0415 - likewise
+    from rich.table import Table  # noqa: PLC0415 - likewise
+    from rich.text import Text  # noqa: PLC0415 - likewise
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # as text: words in brackets are no markup
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+
+
+@contextmanager
+def progress(
+    what: str, total: float | None = None, *, quiet: bool = False
+) -> Iterator[Callable[[float], None]]:
+    """Show how far it is; gives a function that is told of each step.
+
+    Args:
+        what: What is done.
+        total: Of all steps; ``None``: nobody knows.
+        quiet: Show nothing, as also where nobody is watching.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield _untold
+        return
+    from rich.console import Console  # noqa: PLC0415 - rich takes 0.1 s to import
+    from rich.progress import Progress  # noqa: PLC0415 - likewise
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda step: bar.advance(task, step)
+
+
+def read_secret(what: str, *, stdin: bool, twice: bool = False) -> str:
+    """A password or a token.
+
+    Args:
+        what: What it is, for the prompt.
+        stdin: It is all that standard input has, but for the end of its line.
+        twice: Ask again, to be sure.
+
+    Raises:
+        click.UsageError: There is none, and nobody to ask.
+    """
+    kind = what.split(maxsplit=1)[0].lower()
+    if not stdin and not sys.stdin.isatty():
+        raise click.UsageError(
+            f"Nobody is here to be asked: pipe the {kind} in, and add --{kind}-stdin."
+        )
+    if not stdin:
+        return str(click.prompt(what, hide_input=True, confirmation_prompt=twice, err=True))
+    read = sys.stdin.buffer.read(_MOST_BYTES)
+    try:
+        text = read.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise click.UsageError(f"The {kind} on standard input is not UTF-8.") from None
+    if not text:
+        raise click.UsageError(f"There is no {kind} on standard input.")
+    return text
+
+
+def _untold(step: float) -> None:
+    """Nobody watches."""
+    del step

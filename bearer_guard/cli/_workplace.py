@@ -1,0 +1,203 @@
+"""What a command works on: a store, its keys, and the file that keys are kept in."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from bearer_guard.errors import ConfigurationError, KeyringError
+from bearer_guard.keyring import ENV_FILE, ENV_KEYS, Keyring
+from bearer_guard.store import open_store
+
+from ._logins import account_store, logins_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from bearer_guard.issuing import Issuer, Principal
+    from bearer_guard.issuing.accounts import Accounts
+    from bearer_guard.issuing.logins import LogIns
+    from bearer_guard.store import Store
+
+__all__ = [
+    "Place",
+    "Workplace",
+    "beside",
+    "is_exposed",
+    "make_keys_file",
+    "operator",
+    "rotate_keys_file",
+]
+
+_KEYS_NAME: Final = "bearer-guard.keys"
+_HEAD: Final = "# Keys of bearer-guard, newest first. Whoever has them can make tokens.\n"
+_MODE: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which store, and whose keys.
+
+    Attributes:
+        store_url: May hold a password.
+        keys_file: Where the keys are, or are to be made.
+        keys_text: The keys themselves, from the environment; they count more than the file.
+        logins: Ways to log in, ``[logins]`` of the file.
+    """
+
+    store_url: str = field(repr=False)
+    keys_file: Path
+    keys_text: str | None = field(repr=False, default=None)
+    logins: Mapping[str, Any] = field(default_factory=dict)
+
+    def keyring(self) -> Keyring:
+        """The keys.
+
+        Raises:
+            KeyringError: There are none.
+        """
+        if self.keys_text:
+            return Keyring.from_text(self.keys_text)
+        if not self.keys_file.exists():
+            msg = (
+                f"no keys: there is no file {self.keys_file}; `bearer-guard init` makes it, or set"
+                f" {ENV_KEYS} or {ENV_FILE}"
+            )
+            raise KeyringError(msg)
+        return Keyring.from_file(self.keys_file)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Workplace]:
+        """The store, opened, with the keys that it was made with.
+
+        Raises:
+            KeyringError: No keys, or others.
+            StoreUnavailable: The store does not answer.
+            ConfigurationError: The store can't work as it is set up.
+        """
+        keyring, store = self.keyring(), open_store(self.store_url)
+        await store.open()
+        try:
+            keyring.check(await store.remember_keys(keyring.ids))
+            yield Workplace(store, keyring, self.logins)
+        finally:
+            await store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """An open store, and who works on it."""
+
+    store: Store
+    keyring: Keyring
+    logins: Mapping[str, Any]
+
+    # What is done here is told to no audit: these processes have no log.
+
+    def issuer(self) -> Issuer:
+        """Makes, lists and ends tokens."""
+        from bearer_guard.issuing import Issuer  # noqa: PLC0415 - not for --help
+
+        return Issuer(self.store, self.keyring, listeners=())
+
+    def accounts(self) -> Accounts:
+        """Makes and changes native accounts.
+
+        Raises:
+            ConfigurationError: The store keeps none.
+        """
+        from bearer_guard.issuing.accounts import Accounts  # noqa: PLC0415 - it loads Argon2
+
+        return Accounts(account_store(self.store), listeners=())
+
+    def log_ins(self) -> LogIns:
+        """The ways to log in."""
+        return logins_of(self.store, self.logins, audited=False).by_password
+
+
+def operator() -> Principal:
+    """Who works on the command line: whoever has the store and its keys may do everything.
+
+    But for one thing: make a token. No account can have this name, as a colon can be in none.
+    """
+    from bearer_guard.issuing import Principal  # noqa: PLC0415 - not for --help
+
+    return Principal("cli:operator", admin=True, proven_by="keys")
+
+
+def beside(store_url: str) -> Path:
+    """Where the key file of a store is by default: beside the database, or here."""
+    parts = urlsplit(store_url)
+    folder = Path(unquote(parts.path)[1:]).parent if parts.scheme == "sqlite" else Path()
+    return folder / _KEYS_NAME
+
+
+def make_keys_file(path: Path) -> bool:
+    """A key file with a new key, for its owner's eyes only; ``False``: there is one already.
+
+    Raises:
+        ConfigurationError: It can't be written.
+    """
+    try:
+        number = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be written: {error.strerror}") from error
+    with os.fdopen(number, "w") as file:
+        _write(file.fileno(), _HEAD + Keyring.new_key() + "\n")
+    return True
+
+
+def rotate_keys_file(path: Path) -> Keyring:
+    """Put a new key before the others; returns all of them.
+
+    The file is replaced as a whole, by one of the same owner with mode 0600: whoever reads it
+    meanwhile sees the old one or the new one.
+
+    Raises:
+        KeyringError: It holds no keys.
+        ConfigurationError: It can't be written.
+    """
+    Keyring.from_file(path)  # a file that is none is left alone
+    target = path.resolve()
+    try:
+        old = target.stat()
+        number, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            _write(number, _with_new_key(target.read_text("utf-8")))
+            os.fchown(number, old.st_uid, old.st_gid)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink()
+            raise
+        finally:
+            os.close(number)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be replaced: {error.strerror}") from error
+    return Keyring.from_file(path)
+
+
+def _with_new_key(text: str) -> str:
+    """A key file's text with a new key before the others, below what it begins with."""
+    lines = text.splitlines(keepends=True)
+    is_key = [bool(line.partition("#")[0].strip()) for line in lines]
+    lines.insert(is_key.index(True), f"{Keyring.new_key()}\n")
+    return "".join(lines)
+
+
+def is_exposed(path: Path) -> bool:
+    """Whether others than its owner can read a file."""
+    return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+
+
+def _write(number: int, text: str) -> None:
+    """Write to a file, and wait until the disk has it."""
+    os.write(number, text.encode())
+    os.fsync(number)

@@ -1,0 +1,1 @@
+"""Our verdict in the idiom of other frameworks and protocols, each importable alone."""

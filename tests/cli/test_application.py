@@ -1,0 +1,322 @@
+"""`_application`: exactly the endpoints' paths are theirs, everything else is behind the guard."""
+
+import base64
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from bearer_guard import BearerGuardError, ConfigurationError, KeyringError
+from bearer_guard.cli._application import ARGUMENTS, Service, assemble, factory, load_app
+from bearer_guard.cli._workplace import Place
+from tests.cli.support import PASSWORD, Cli, comes_true
+
+APP = """
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+
+events = []
+
+
+async def anything(request):
+    user = request.user.display_name
+    return JSONResponse({"path": request.url.path, "method": request.method, "user": user})
+
+
+async def where(request):
+    return JSONResponse({"url": request.url_for("where").path})
+
+
+async def echo(socket):
+    await socket.accept()
+    await socket.send_text(socket.user.display_name)
+    await socket.close()
+
+
+@asynccontextmanager
+async def lifespan(app):
+    events.append("started")
+    yield
+    events.append("stopped")
+
+
+methods = ["GET", "POST", "PATCH", "DELETE"]
+app = Starlette(
+    routes=[
+        Route("/where", where, name="where"),
+        WebSocketRoute("/{path:path}", echo),
+        Route("/{path:path}", anything, methods=methods),
+    ],
+    lifespan=lifespan,
+)
+not_callable = 1
+"""
+
+
+@pytest.fixture
+def service(alice: Cli, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """An application that answers every path, in a folder where alice may make tokens."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "anything_app", raising=False)
+    (alice.folder / "anything_app.py").write_text(APP)
+    return Service(
+        app="anything_app:app",
+        place=Place(store_url="sqlite:///bearer-guard.db", keys_file=Path("bearer-guard.keys")),
+        exempt=("/", "/open/*"),
+        optional=False,
+        staleness=5.0,
+        realm="reports",
+        prefix="/v4",
+    )
+
+
+@contextmanager
+def client_of(service: Service) -> Iterator[TestClient]:
+    with TestClient(assemble(service)) as client:
+        yield client
+
+
+def basic(name: str = "alice", password: str = PASSWORD) -> dict[str, str]:
+    credentials = base64.b64encode(f"{name}:{password}".encode()).decode()
+    return {"authorization": f"Basic {credentials}"}
+
+
+def bearer(client: TestClient, prefix: str = "/v4") -> dict[str, str]:
+    made = client.post(f"{prefix}/apiAccessTokens", json={"lifetimeSeconds": 3600}, headers=basic())
+    assert made.status_code == 201
+    return {"authorization": f"Bearer {made.json()['tokenValue']}"}
+
+
+def test_a_token_lives_through_the_whole_service(service: Service) -> None:
+    with client_of(service) as client:
+        token = bearer(client)
+        assert client.get("/reports", headers=token).json()["user"] == "alice"
+        listed = client.get("/v4/apiAccessTokens", headers=token).json()["data"]
+        gone = client.delete(f"/v4/apiAccessTokens/{listed[0]['tokenId']}", headers=token)
+        assert gone.status_code == 204
+        assert client.get("/reports", headers=token).status_code == 401
+
+
+OURS = [
+    ("GET", "/healthz", 200),
+    ("GET", "/readyz", 200),
+    ("GET", "/v4/apiAccessTokens", 200),
+    ("PUT", "/v4/apiAccessTokens", 405),
+    ("GET", "/v4/apiAccessTokens/nosuch", 404),
+    ("POST", "/v4/apiAccessTokens/nosuch/renew", 404),
+    ("GET", "/v4/apiAccessTokenSettings", 200),
+    ("GET", "/v4/users", 403),
+    ("PATCH", "/v4/users/bob", 403),
+    ("POST", "/oauth/introspect", 400),
+    ("POST", "/oauth/revoke", 400),
+    ("GET", "/oauth/revoke", 405),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), OURS)
+def test_the_routes_of_the_endpoints_never_reach_the_application(
+    method: str, path: str, status: int, service: Service
+) -> None:
+    with client_of(service) as client:
+        answer = client.request(
+            method,
+            path,
+            headers=bearer(client),
+            json={} if method in {"POST", "PATCH"} else None,
+        )
+        assert answer.status_code == status
+        assert '"path"' not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/healthz/",
+        "/healthzz",
+        "/v4",
+        "/v4/",
+        "/v4/apiAccessTokens/",
+        "/v4/apiAccessTokensX",
+        "/v4/apiAccessTokens/a/b",
+        "/v4/apiAccessTokens/a/renew/",
+        "/v4/apiAccessTokenSettings/",
+        "/v4/users/",
+        "/v4/users/a/b",
+        "/v4/jobGroups",
+        "/v5/apiAccessTokens",
+        "/V4/apiAccessTokens",
+        "//v4/apiAccessTokens",
+        "/metrics",
+        "/oauth",
+        "/oauth/token",
+        "/docs",
+    ],
+)
+def test_every_other_path_is_the_applications_behind_the_guard(path: str, service: Service) -> None:
+    with client_of(service) as client:
+        url = f"http://testserver{path}"
+        assert client.get(url).status_code == 401
+        assert client.get(url).headers["www-authenticate"] == 'Bearer realm="reports"'
+        seen = client.get(url, headers=bearer(client)).json()
+        assert (seen["path"], seen["user"]) == (path, "alice")
+
+
+def test_what_needs_no_credentials_is_what_the_help_says(service: Service, alice: Cli) -> None:
+    text = " ".join(alice("serve", "--help").stdout.split())
+    assert "/healthz, /readyz need no credentials" in text
+    assert "/oauth/introspect, /oauth/revoke take a Bearer token" in text
+    with client_of(service) as client:
+        for method, path, _ in OURS:
+            status = client.request(method, path).status_code
+            assert status in ({200} if path in {"/healthz", "/readyz"} else {401, 405}), path
+        assert client.get("/").json()["user"] == ""
+        assert client.get("/open/x").status_code == 200
+        assert client.get("/open").status_code == 401
+
+
+def test_a_websocket_is_the_applications_on_every_path(service: Service) -> None:
+    with client_of(service) as client:
+        with (
+            pytest.raises(WebSocketDisconnect),
+            client.websocket_connect("/v4/apiAccessTokens"),
+        ):
+            pass
+        with client.websocket_connect("/v4/apiAccessTokens", headers=bearer(client)) as socket:
+            assert socket.receive_text() == "alice"
+
+
+def test_the_application_sees_nothing_of_our_router(service: Service) -> None:
+    with client_of(service) as client:
+        assert client.get("/where", headers=bearer(client)).json() == {"url": "/where"}
+
+
+def test_the_lifespan_reaches_the_application_and_the_store(service: Service) -> None:
+    with client_of(service) as client:
+        events = sys.modules["anything_app"].events
+        assert events == ["started"]
+        token = bearer(client)
+        assert client.get("/x", headers=token).status_code == 200
+    assert events == ["started", "stopped"]
+
+
+def test_uses_are_told_to_the_store_when_it_stops(service: Service, alice: Cli) -> None:
+    with client_of(service) as client:
+        client.get("/x", headers=bearer(client))
+    (row,) = alice.json("token", "list")["data"]
+    assert row["lastUsed"] is not None
+
+
+def test_another_prefix_moves_the_http_api(service: Service) -> None:
+    with client_of(replace(service, prefix="/internal/tokens")) as client:
+        token = bearer(client, "/internal/tokens")
+        assert client.get("/v4/apiAccessTokens", headers=token).json()["user"] == "alice"
+
+
+def test_optional_lets_requests_without_credentials_pass(service: Service) -> None:
+    with client_of(replace(service, optional=True)) as client:
+        assert client.get("/x").json()["user"] == ""
+        assert client.get("/x", headers={"authorization": "Bearer x"}).status_code == 401
+
+
+def test_password_log_ins_that_are_off_are_off_here_too(service: Service) -> None:
+    off = replace(service.place, logins={"password": {"enabled": False}})
+    with client_of(replace(service, place=off)) as client:
+        answer = client.post("/v4/apiAccessTokens", json={"lifetimeSeconds": 60}, headers=basic())
+        assert answer.status_code == 401
+
+
+def test_it_is_not_ready_while_the_store_does_not_answer(service: Service) -> None:
+    with client_of(service) as client:
+        Path("bearer-guard.db").rename("away.db")
+        assert client.get("/healthz").status_code == 200
+        assert comes_true(lambda: client.get("/readyz").status_code == 503)
+        assert client.get("/v4/apiAccessTokens", headers=basic()).status_code == 503
+        Path("away.db").rename("bearer-guard.db")
+        assert comes_true(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_a_store_that_comes_later_is_opened_by_the_http_api_too(service: Service) -> None:
+    """Nobody may have to send a request to the guard first."""
+    Path("bearer-guard.db").rename("away.db")
+    Path("bearer-guard.db").mkdir()
+    with client_of(service) as client:
+        assert client.get("/v4/apiAccessTokens", headers=basic()).status_code == 503
+        Path("bearer-guard.db").rmdir()
+        Path("away.db").rename("bearer-guard.db")
+        assert client.get("/v4/apiAccessTokens", headers=basic()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("anything_app", "write MODULE:APP"),
+        (":app", "write MODULE:APP"),
+        ("anything_app:", "write MODULE:APP"),
+        ("nosuch_app:app", "no module nosuch_app"),
+        ("nosuch.app:app", "no module nosuch"),
+        ("anything_app:nosuch", "has no nosuch"),
+        ("anything_app:app.nosuch", "has no app.nosuch"),
+        ("anything_app:not_callable", "is no ASGI application"),
+    ],
+)
+def test_an_application_that_is_not_there_is_a_configuration_error(
+    name: str, problem: str, service: Service
+) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        assemble(replace(service, app=name))
+
+
+def test_what_is_wrong_inside_the_module_keeps_its_own_error(service: Service) -> None:
+    del service
+    Path("broken_app.py").write_text("import nosuch_library\n")
+    with pytest.raises(ModuleNotFoundError, match="nosuch_library"):
+        load_app("broken_app:app")
+
+
+def test_the_working_directory_comes_first(service: Service) -> None:
+    del service
+    Path("antigravity.py").write_text("app = print\n")
+    assert load_app("antigravity:app") is print
+    assert sys.path[0] == str(Path.cwd())
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"exempt": ("open",)}, ConfigurationError),
+        ({"prefix": "v4"}, ConfigurationError),
+        ({"staleness": -1.0}, ConfigurationError),
+    ],
+)
+def test_a_setting_that_cannot_work_is_found_at_once(
+    change: dict[str, Any], kind: type[BearerGuardError], service: Service
+) -> None:
+    with pytest.raises(kind):
+        assemble(replace(service, **change))
+
+
+def test_without_keys_nothing_is_served(service: Service) -> None:
+    with pytest.raises(KeyringError):
+        assemble(replace(service, place=replace(service.place, keys_file=Path("nosuch"))))
+
+
+def test_a_worker_builds_what_the_command_line_says(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store from the environment, the rest from the arguments: no secret is copied."""
+    arguments = ["serve", service.app, "--exempt", "/", "--realm", "workers"]
+    monkeypatch.setenv(ARGUMENTS, json.dumps(arguments))
+    monkeypatch.setenv("BEARER_GUARD_STORE", "sqlite:///bearer-guard.db")
+    with TestClient(factory()) as client:
+        assert client.get("/").status_code == 200
+        assert client.get("/x").headers["www-authenticate"] == 'Bearer realm="workers"'

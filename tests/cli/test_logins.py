@@ -1,0 +1,135 @@
+"""`_logins`: the ways to log in that the file asks for."""
+
+import base64
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from bearer_guard import ConfigurationError
+from bearer_guard.cli._application import Service, assemble
+from bearer_guard.cli._logins import check_logins, logins_of
+from bearer_guard.cli._workplace import Place
+from bearer_guard.issuing.logins.ldap import LdapLogin
+from bearer_guard.issuing.logins.password import AccountDirectory
+from bearer_guard.stores.memory import MemoryStore
+from tests.cli.support import PASSWORD, Cli
+from tests.issuing.logins.conftest import authority, directory
+from tests.issuing.logins.people import ADMINS, MAKERS, words_of
+from tests.issuing.logins.slapd import PEOPLE, Slapd
+
+__all__ = ["authority", "directory"]  # fixtures
+
+LDAP = {"url": "ldaps://dc.example.com", "user_dn": "uid={username},dc=example,dc=com"}
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (1, "logins must be a table"),
+        ({"kerberos": {}}, "unknown key logins.kerberos"),
+        ({"password": True}, "unknown key logins.password"),
+        ({"password": {"enable": True}}, "unknown key logins.password.enable"),
+        ({"password": {"enabled": "no"}}, "logins.password.enabled must be true or false"),
+        ({"ldap": LDAP | {"uri": "x"}}, "unknown key logins.ldap.uri"),
+        ({"ldap": LDAP | {"server": "x"}}, "unknown key logins.ldap.server"),
+    ],
+)
+def test_what_means_nothing_is_an_error_that_names_it(table: object, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        check_logins(table)
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize("table", [{}, {"password": {}}, {"password": {"enabled": False}}])
+def test_what_means_something_passes(table: dict[str, Any]) -> None:
+    check_logins(table)
+    check_logins(table | {"ldap": LDAP})
+
+
+async def test_native_accounts_are_there_unless_they_are_switched_off() -> None:
+    store = MemoryStore()
+    assert len(logins_of(store, {}).by_password._methods) == 1
+    assert logins_of(store, {"password": {"enabled": False}}).by_password._methods == []
+
+
+def test_a_directory_comes_after_native_passwords_and_before_what_accounts_say() -> None:
+    logins = logins_of(MemoryStore(), {"ldap": LDAP})
+    assert [method.name for method in logins.by_password._methods] == ["password", "ldap"]
+    assert [type(one) for one in logins.directories] == [LdapLogin, AccountDirectory]
+
+
+def test_a_setting_that_cannot_work_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="start_tls"):
+        logins_of(MemoryStore(), {"ldap": LDAP | {"url": "ldap://dc.example.com"}})
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bearer_guard.issuing.logins.ldap", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'bearer-guard\[ldap\]'"):
+        check_logins({"ldap": LDAP})
+
+
+def test_a_store_without_accounts_is_a_configuration_error() -> None:
+    class TokensOnly(MemoryStore):
+        add_account = None  # type: ignore[assignment]
+
+    with pytest.raises(ConfigurationError, match="keeps no accounts"):
+        logins_of(TokensOnly(), {})
+
+
+@pytest.fixture
+def with_directory(alice: Cli, directory: Slapd) -> Cli:
+    """The command, with a directory in its file beside the native account alice."""
+    (alice.folder / "bearer-guard.toml").write_text(
+        f"[logins.ldap]\nurl = '{directory.tls_url}'\n"
+        f"ca_file = '{directory.authority.ca_file}'\n"
+        f"user_dn = 'uid={{username}},{PEOPLE}'\n"
+        f"admin_group = '{ADMINS}'\ngenerate_group = '{MAKERS}'\n"
+    )
+    return alice
+
+
+def test_people_of_a_directory_make_tokens_with_its_password(with_directory: Cli) -> None:
+    create = ("token", "create", "--days", "1", "--password-stdin", "--user")
+    assert with_directory(*create, "bob", stdin=words_of("bob")).exit_code == 0
+    assert with_directory(*create, "bob", stdin="wrong horse battery").exit_code == 1
+    assert with_directory(*create, "alice", stdin=PASSWORD).exit_code == 0
+    assert with_directory(*create, "eve", stdin=words_of("eve")).exit_code == 1  # in no group
+    owners = {row["owner"] for row in with_directory.json("token", "list")["data"]}
+    assert owners == {"alice", "bob"}
+
+
+def test_the_service_knows_the_directory_too(with_directory: Cli, directory: Slapd) -> None:
+    del with_directory
+    service = Service(
+        app="bearer_guard.cli._sample:app",
+        place=Place(
+            store_url="sqlite:///bearer-guard.db",
+            keys_file=Path("bearer-guard.keys"),
+            logins={
+                "ldap": {
+                    "url": directory.tls_url,
+                    "ca_file": str(directory.authority.ca_file),
+                    "user_dn": f"uid={{username}},{PEOPLE}",
+                    "generate_group": MAKERS,
+                }
+            },
+        ),
+        exempt=(),
+        optional=False,
+        staleness=5.0,
+        realm="api",
+        prefix="/v4",
+    )
+    credentials = base64.b64encode(f"bob:{words_of('bob')}".encode()).decode()
+    with TestClient(assemble(service)) as client:
+        made = client.post(
+            "/v4/apiAccessTokens",
+            json={"lifetimeSeconds": 60},
+            headers={"authorization": f"Basic {credentials}"},
+        )
+        token = {"authorization": f"Bearer {made.json()['tokenValue']}"}
+        assert client.get("/whoami", headers=token).json()["user"] == "bob"
