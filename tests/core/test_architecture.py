@@ -26,7 +26,7 @@ FLOORS: Final[list[set[str]]] = [
     {"tasks", "refusals"},
     {"lookup", "last_used", "feed"},
     {"verify"},
-    {"hot_path", "lifespan"},  # parts of the guard
+    {"hot_path", "answers", "lifespan", "long_lived"},  # parts of the guard
     {"guard"},
     {"__init__"},
 ]

@@ -113,7 +113,8 @@ def test_a_step_forward_is_told_once() -> None:
     manual = ManualClock()
     clock = ForwardClock(manual)
     manual.step_wall(1_000)
-    assert (clock.step_ms(), clock.step_ms()) == (pytest.approx(1_000), 0)
+    assert clock.step_ms() == pytest.approx(1_000)
+    assert clock.step_ms() == 0
 
 
 def test_a_step_forward_is_told_although_the_time_was_read_meanwhile() -> None:

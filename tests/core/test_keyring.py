@@ -397,13 +397,6 @@ class TestErrorsShowNoKey:
             Keyring.from_file(path)
         assert "~~secret~~" not in all_of(raised.value)
 
-    def test_invariant_12_nor_is_a_key_that_is_written_where_its_file_should_be_named(
-        self,
-    ) -> None:
-        """The path is shown, as it must be; this only says so."""
-        with pytest.raises(KeyringError, match=r"/nowhere/keys can't be read"):
-            Keyring.from_file("/nowhere/keys")
-
     def nothing_shown(self, error: BaseException) -> None:
         shown = all_of(error)
         secret = bytes(range(100, 132))

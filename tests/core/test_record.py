@@ -46,8 +46,9 @@ def test_a_record_can_not_be_changed() -> None:
 @pytest.mark.parametrize("field", ["digest", "seal"])
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_a_digest_and_a_seal_are_32_bytes(field: str, size: int) -> None:
+    change: dict[str, Any] = {field: bytes(size)}
     with pytest.raises(ValueError, match="32 bytes"):
-        replace(RECORD, **{field: bytes(size)})
+        replace(RECORD, **change)
 
 
 @pytest.mark.parametrize("scopes", [("write", "read"), ("read", "read"), ("a", "b", "a")])
@@ -133,6 +134,21 @@ def test_a_token_is_dead_from_its_expiry_or_its_end(
 ) -> None:
     record = replace(RECORD, expires_ms=expires_ms, ended_ms=ended_ms)
     assert record.dead_ms() == dead_ms
+
+
+@pytest.mark.parametrize("now_ms", [0, 4_999, 5_000])
+@pytest.mark.parametrize("reason", set(EndReason) - {EndReason.RENEWED})
+def test_an_end_holds_at_once_whatever_its_clock_said(reason: EndReason, now_ms: int) -> None:
+    assert RECORD.end(5_000, reason).ended(now_ms)
+
+
+@pytest.mark.parametrize(("now_ms", "ended"), [(4_999, False), (5_000, True), (5_001, True)])
+def test_a_renewed_token_lives_through_its_grace(now_ms: int, *, ended: bool) -> None:
+    assert RECORD.end(5_000, EndReason.RENEWED).ended(now_ms) is ended
+
+
+def test_a_token_that_nobody_ended_has_not_ended() -> None:
+    assert not RECORD.ended(2**60)
 
 
 def test_an_end_at_the_beginning_of_time_is_an_end() -> None:

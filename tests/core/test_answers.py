@@ -1,0 +1,105 @@
+"""Refusals as they go out, in the way of each protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bearer_guard import ConfigurationError
+from bearer_guard.answers import Answers, Noting
+from bearer_guard.verdict import ANSWERS, Reason, Refusal
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+ANSWERER = Answers("api", ())
+ENDED = Refusal(Reason.ENDED)
+
+
+class Wire:
+    """The client's end; it may be gone."""
+
+    def __init__(self, *, gone: bool = False) -> None:
+        self.messages: list[Message] = []
+        self.gone = gone
+
+    async def send(self, message: Message) -> None:
+        if self.gone:
+            raise OSError
+        self.messages.append(message)
+
+    async def receive(self) -> Message:
+        return {"type": "websocket.connect"}
+
+
+def scope(kind: str = "http", **more: Any) -> Scope:
+    return {"type": kind, **more}
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_http_gets_the_answer_of_the_table(reason: Reason) -> None:
+    wire = Wire()
+    await ANSWERER.refuse(Refusal(reason), scope(), wire.receive, wire.send)
+    start, body = wire.messages
+    assert (start["type"], start["status"]) == ("http.response.start", ANSWERS[reason].status)
+    assert body["type"] == "http.response.body"
+
+
+async def test_a_websocket_gets_a_denial_where_the_server_can_say_it() -> None:
+    wire = Wire()
+    able = scope("websocket", extensions={"websocket.http.response": {}})
+    await ANSWERER.refuse(ENDED, able, wire.receive, wire.send)
+    assert [m["type"] for m in wire.messages] == [
+        "websocket.http.response.start",
+        "websocket.http.response.body",
+    ]
+    wire = Wire()
+    await ANSWERER.refuse(ENDED, scope("websocket"), wire.receive, wire.send)
+    assert wire.messages == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_what_has_begun_is_ended_in_the_way_of_its_protocol() -> None:
+    wire = Wire()
+    sent = Noting(wire.send)
+    await sent({"type": "websocket.accept"})
+    await ANSWERER.stop(ENDED, scope("websocket"), wire.receive, sent)
+    assert wire.messages[-1] == {"type": "websocket.close", "code": 1008}
+    before = len(wire.messages)
+    await ANSWERER.stop(ENDED, scope("websocket"), wire.receive, sent)
+    assert len(wire.messages) == before  # it is closed already
+
+
+async def test_a_response_that_has_begun_is_left_without_its_end() -> None:
+    wire = Wire()
+    sent = Noting(wire.send)
+    await sent({"type": "http.response.start", "status": 200, "headers": []})
+    await ANSWERER.stop(ENDED, scope(), wire.receive, sent)
+    assert len(wire.messages) == 1
+
+
+async def test_a_client_that_is_gone_is_no_error() -> None:
+    wire = Wire(gone=True)
+    await ANSWERER.stop(ENDED, scope(), wire.receive, Noting(wire.send))
+    assert wire.messages == []
+
+
+async def test_only_what_may_not_go_in_silence_goes_aside() -> None:
+    went = []
+
+    async def aside(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        went.append(scope)
+
+    turns = iter([False, True])
+    refuse = ANSWERER.brush_off(lambda: next(turns), aside)
+    wire = Wire()
+    await refuse(scope(), wire.receive, wire.send)
+    assert (len(went), wire.messages) == (1, [])
+    await refuse(scope(), wire.receive, wire.send)
+    assert (len(went), wire.messages[0]["status"]) == (1, 401)
+
+
+def test_a_realm_that_cannot_stand_in_a_header_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="realm"):
+        Answers("a\r\nb", ())
