@@ -84,14 +84,13 @@ class Held(NamedTuple, Generic[V]):
 
     Attributes:
         value: As it was kept.
-        until: Elapsed seconds from which it must not be used, however fresh the polls.
-        vouched: It is good for as long as nothing invalidates it and ``Cache.vouched_until`` moves
-            ahead: until ``until``, then. Otherwise it is not good for longer than its own bound.
+        until: Elapsed seconds until which it may be remembered outside of the cache, by whoever
+            forgets it when it is invalidated or a chain breaks, and uses it before
+            ``Cache.vouched_until`` only.
     """
 
     value: V
     until: float
-    vouched: bool
 
 
 class Cache(Generic[K, V]):
@@ -139,7 +138,7 @@ class Cache(Generic[K, V]):
 
     @property
     def vouched_until(self) -> float:
-        """Until when what is ``vouched`` is good, in elapsed seconds."""
+        """Until when the last poll vouches for what its chain has seen, in elapsed seconds."""
         return self._polled + self._bound if self.polls else float("inf")
 
     def get(self, key: K, now: float) -> Held[V] | None:
@@ -155,9 +154,9 @@ class Cache(Generic[K, V]):
             del self._young[key]
             return None
         if chain and chain == self._chain and now < self._polled + self._bound:
-            return Held(value, until, vouched=True)
+            return Held(value, until)
         if now < t0 + self._bound:
-            return Held(value, min(until, t0 + self._bound), vouched=not self.polls)
+            return Held(value, min(until, t0 + self._bound))
         return None
 
     def depart(self, key: K, now: float) -> Flight[K]:

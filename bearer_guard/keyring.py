@@ -270,19 +270,24 @@ def sealed_bytes(record: TokenRecord) -> bytes:
     """
     fields = (
         record.id.bytes,
-        record.owner.encode(),
-        record.description.encode(),
-        b"".join(_field(scope.encode()) for scope in record.scopes),
-        b"".join(_field(network.encode()) for network in record.networks),
+        _text(record.owner),
+        _text(record.description),
+        b"".join(_field(_text(scope)) for scope in record.scopes),
+        b"".join(_field(_text(network)) for network in record.networks),
         record.family.bytes,
         None if record.parent is None else record.parent.bytes,
         record.binding,
         b"%d" % record.created_ms,
         None if record.expires_ms is None else b"%d" % record.expires_ms,
         record.digest,
-        record.key_id.encode(),
+        _text(record.key_id),
     )
     return _SEAL_VERSION + b"".join(_field(field) for field in fields)
+
+
+def _text(text: str) -> bytes:
+    # A store of somebody else's may hold half a surrogate pair: its record is tampered, no error.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _field(value: bytes | None) -> bytes:

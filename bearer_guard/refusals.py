@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from .events import RequestRefused, emit
 from .verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
+    from uuid import UUID
 
     from .clock import ForwardClock
     from .events import Listener
@@ -43,12 +45,12 @@ class Refusals:
         self._listeners: Final = listeners
         self._clock: Final = clock
         self._elapsed: Final = clock.elapsed
-        self.counts: Final = dict.fromkeys(Reason, 0)
+        self._counts: Final = dict.fromkeys(Reason, 0)
         #: Forgeries are counted in silence until then, in elapsed seconds: see ``silenced``.
         self._silent_until = float("-inf")
         self._silenced = 0
         # Where and when the next event is due, and how many refusals wait to be told.
-        self._due: dict[tuple[Reason, object], tuple[float, int]] = {}
+        self._due: dict[tuple[Reason, UUID | None], tuple[float, int]] = {}
 
     def silenced(self) -> bool:
         """Count a forged token without a word, if one was told of in this second.
@@ -59,6 +61,12 @@ class Refusals:
             return False
         self._silenced += 1
         return True
+
+    @property
+    def counts(self) -> dict[Reason, int]:
+        """How many requests were refused, by reason."""
+        forged = self._counts[Reason.FORGED] + self._silenced
+        return {**self._counts, Reason.FORGED: forged}
 
     def note(self, refusal: Refusal, *, header: str | None = None, client: str | None) -> None:
         """A request was refused.
@@ -73,28 +81,43 @@ class Refusals:
             self._silent_until = self._clock.elapsed() + EVERY_SECONDS
             count += self._silenced
             self._silenced = 0
-        self.counts[refusal.reason] += count
+        self._counts[refusal.reason] += count
         if refusal.reason not in _WORTH_KNOWING or not self._listeners:
             return
-        place = (refusal.reason, refusal.token and refusal.token.id)
+        place = (refusal.reason, None if refusal.token is None else refusal.token.id)
         now = self._clock.elapsed()
         due, waiting = self._due.get(place, (now, 0))
         if now < due:
             self._due[place] = (due, waiting + count)
             return
         if len(self._due) >= MOST_PLACES:
-            self._due.clear()  # more events than one a second, rather than more memory
+            self._tell_what_waits()
         self._due[place] = (now + EVERY_SECONDS, 0)
         token = refusal.token
-        emit(
-            self._listeners,
-            RequestRefused(
-                at_ms=self._clock.now_ms(),
-                reason=refusal.reason.value,
-                token_id=None if token is None else token.id,
-                owner=None if token is None else token.owner,
-                header=header,
-                client=client,
-                count=waiting + count,
-            ),
+        self._tell(
+            refusal.reason,
+            count=waiting + count,
+            token_id=None if token is None else token.id,
+            owner=None if token is None else token.owner,
+            header=header,
+            client=client,
         )
+
+    def _tell_what_waits(self) -> None:
+        """Make room: more events than one a second, rather than more memory or a wrong sum."""
+        places, self._due = self._due, {}
+        for (reason, token_id), (_, waiting) in places.items():
+            if waiting:
+                self._tell(reason, count=waiting, token_id=token_id)
+
+    def _tell(self, reason: Reason, **fields: Unpack[_Fields]) -> None:
+        event = RequestRefused(at_ms=self._clock.now_ms(), reason=reason.value, **fields)
+        emit(self._listeners, event)
+
+
+class _Fields(TypedDict, total=False):
+    count: int
+    token_id: UUID | None
+    owner: str | None
+    header: str | None
+    client: str | None

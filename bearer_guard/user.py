@@ -44,16 +44,22 @@ class TokenUser(BaseUser):
 
 
 class TokenCredentials(AuthCredentials):
-    """What the request may do.
+    """What the request may do. All requests with one token may share it.
 
     Attributes:
-        scopes: Of the token, so that ``starlette.authentication.requires`` works.
         token: Its info; ``None``: the request is anonymous.
     """
 
     def __init__(self, token: TokenInfo | None) -> None:
-        super().__init__(() if token is None else token.scopes)
         self.token: Final = token
+
+    @property
+    def scopes(self) -> list[str]:  # type: ignore[override] # Starlette's is a list of its own
+        """Of the token, so that ``starlette.authentication.requires`` works. A new list each time.
+
+        An application that adds to it grants nothing to the next request.
+        """
+        return [] if self.token is None else list(self.token.scopes)
 
 
 def anonymous() -> tuple[UnauthenticatedUser, TokenCredentials]:

@@ -64,7 +64,7 @@ class TestWithoutPolls:
     def test_an_answer_is_good_until_the_bound_and_not_at_it(self) -> None:
         cache = a_cache(polls=False)
         read(cache, 1, 10)
-        assert cache.get(1, 14.999) == Held("1 at 10", 15, vouched=True)
+        assert cache.get(1, 14.999) == Held("1 at 10", 15)
         assert cache.get(1, 15) is None
 
     def test_the_bound_counts_from_before_the_read_was_sent(self) -> None:
@@ -92,14 +92,14 @@ class TestWithPolls:
     def test_without_a_chain_an_answer_lives_by_its_own_bound(self) -> None:
         cache = a_cache()
         read(cache, 1, 10)
-        assert cache.get(1, 14.999) == Held("1 at 10", 15, vouched=False)
+        assert cache.get(1, 14.999) == Held("1 at 10", 15)
         assert cache.get(1, 15) is None
 
     def test_a_poll_vouches_for_what_its_chain_saw_being_read(self) -> None:
         cache = a_polled_cache()
         read(cache, 1, 1)
         cache.continued(4)
-        assert cache.get(1, 8.999) == Held("1 at 1", 61, vouched=True)
+        assert cache.get(1, 8.999) == Held("1 at 1", 61)
         assert cache.get(1, 9) is None
 
     def test_it_tells_until_when_it_vouches(self) -> None:
@@ -127,8 +127,8 @@ class TestWithPolls:
     def test_what_polls_do_not_vouch_for_says_so(self) -> None:
         cache = a_polled_cache()
         read(cache, 1, 3)
-        assert cache.get(1, 4.9) == Held("1 at 3", 63, vouched=True)
-        assert cache.get(1, 5) == Held("1 at 3", 8, vouched=False)
+        assert cache.get(1, 4.9) == Held("1 at 3", 63)
+        assert cache.get(1, 5) == Held("1 at 3", 8)
 
     def test_a_poll_that_comes_late_vouches_again(self) -> None:
         cache = a_polled_cache()
@@ -141,7 +141,7 @@ class TestWithPolls:
         cache = a_polled_cache()
         read(cache, 1, 1)
         cache.restarted(3)
-        assert cache.get(1, 4) == Held("1 at 1", 6, vouched=False)
+        assert cache.get(1, 4) == Held("1 at 1", 6)
         assert cache.get(1, 6) is None
 
     def test_a_new_chain_drops_nothing(self) -> None:
@@ -179,7 +179,7 @@ class TestDenials:
         cache = a_polled_cache()
         read(cache, 1, 1, grant=False)
         cache.continued(1.9)
-        assert cache.get(1, 1.95) == Held("1 at 1", 2, vouched=False)
+        assert cache.get(1, 1.95) == Held("1 at 1", 2)
         assert cache.get(1, 2) is None
 
     def test_a_refusal_is_remembered_no_longer_than_the_bound(self) -> None:
@@ -195,7 +195,7 @@ class TestExpiry:
         cache = a_polled_cache()
         read(cache, 1, 1, until=3.5)
         cache.continued(3)
-        assert cache.get(1, 3.499) == Held("1 at 1", 3.5, vouched=True)
+        assert cache.get(1, 3.499) == Held("1 at 1", 3.5)
         assert cache.get(1, 3.5) is None
 
     def test_an_expiry_beyond_the_life_makes_it_no_longer(self) -> None:

@@ -425,7 +425,7 @@ def test_alone_needs_a_group() -> None:
 
 @pytest.mark.parametrize("option", ["extra", "allow", "without", "groups"])
 @pytest.mark.parametrize("bad", ["X-Corp-User", b"X-Corp-User", [b"X-Corp-User"], [None]])
-def test_a_single_text_is_not_taken_for_its_letters(option: str, bad: Any) -> None:  # noqa: ANN401 - wrong on purpose
+def test_a_single_text_is_not_taken_for_its_letters(option: str, bad: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"^{option} takes a sequence of texts"):
         ProxySso(**{option: bad})
 
@@ -450,7 +450,7 @@ def test_two_made_otherwise_are_not_equal() -> None:
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])  # noqa: S301 - our own
-def test_a_copy_judges_alike(clone: Any) -> None:  # noqa: ANN401 - two shapes of callable
+def test_a_copy_judges_alike(clone: Any) -> None:
     assert clone(DEFAULT).identity_in([(b"REMOTE_USER", b"a")]) == "remote-user"
 
 

@@ -13,7 +13,7 @@ from bearer_guard.clock import ForwardClock
 from bearer_guard.events import Event, RequestRefused
 from bearer_guard.record import TokenInfo
 from bearer_guard.refusals import EVERY_SECONDS, MOST_PLACES, Refusals
-from bearer_guard.testing import ManualClock
+from bearer_guard.testing import ManualClock, a_record
 from bearer_guard.verdict import Reason, Refusal
 
 if TYPE_CHECKING:
@@ -203,3 +203,15 @@ def grown(act: Callable[[], None]) -> int:
         return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
+
+
+def test_a_flood_over_many_tokens_is_told_of_to_the_last() -> None:
+    events: list[RequestRefused] = []
+    refusals = Refusals([events.append], ForwardClock(ManualClock()))  # type: ignore[list-item]
+    infos = [a_record().info() for _ in range(3000)]
+    for info in infos:
+        for _ in range(2):
+            refusals.note(Refusal(Reason.ENDED, info), client=None)
+    waiting = sum(waiting for _, waiting in refusals._due.values())
+    assert sum(event.count for event in events) + waiting == 6000
+    assert len(refusals._due) <= 1024

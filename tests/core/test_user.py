@@ -68,3 +68,9 @@ def test_without_credentials_the_user_is_starlettes_own_nobody() -> None:
     assert isinstance(user, UnauthenticatedUser)
     assert not user.is_authenticated
     assert (credentials.scopes, credentials.token) == ([], None)
+
+
+def test_what_an_application_adds_to_the_scopes_grants_nothing() -> None:
+    auth = TokenCredentials(INFO)
+    auth.scopes.append("admin")
+    assert "admin" not in auth.scopes

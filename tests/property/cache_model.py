@@ -230,7 +230,7 @@ class Process:
     def conclude(self, token: int, why_not: str, policy: Policy, held: Held[str] | None) -> None:
         if policy.enabled and not why_not:
             self.accept(token)
-            if held is not None and held.vouched:
+            if held is not None:
                 self.remembered[token] = held.until
 
     def accept(self, token: int) -> None:
