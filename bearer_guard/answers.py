@@ -15,29 +15,54 @@ if TYPE_CHECKING:
 
     from .verdict import Refusal, Rendered
 
-__all__ = ["Answers", "Noting"]
+__all__ = ["Answers", "Line"]
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
 
 
-class Noting:
-    """Passes messages on to the client, and notes how far the application has got.
+class Line:
+    """Between a client and an application whose time may run out.
+
+    Args:
+        kind: Of the ASGI scope.
+        receive: From the client.
+        send: To the client.
 
     Attributes:
-        begun: It has begun to answer: an HTTP response, or the acceptance of a WebSocket.
+        begun: The application has begun to answer: a response, or the acceptance of a WebSocket.
         over: It has closed the WebSocket.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, kind: str, receive: Receive, send: Send) -> None:
+        self._kind = kind
+        self._receive = receive
         self._send = send
+        self._cut = False
         self.begun = False
         self.over = False
 
-    async def __call__(self, message: Message) -> None:
-        """Pass it on."""
+    async def receive(self) -> Message:
+        """For the application."""
+        if self._cut:
+            return {"type": f"{self._kind}.disconnect", "code": _POLICY_VIOLATION}
+        return await self._receive()
+
+    async def send(self, message: Message) -> None:
+        """For the application.
+
+        Raises:
+            OSError: It has been cut, as if the client had gone (ASGI specification, 2.4).
+        """
+        if self._cut:
+            raise OSError("the token has ended")
         self.begun = True
         self.over = self.over or message["type"] == "websocket.close"
         await self._send(message)
+
+    def cut(self) -> tuple[Receive, Send]:
+        """The client's end, which the application does not reach any more."""
+        self._cut = True
+        return self._receive, self._send
 
 
 class Answers:
@@ -69,22 +94,23 @@ class Answers:
             await _respond("http.response", answer, send)
         elif scope["type"] == "websocket":
             await receive()  # websocket.connect
-            if "websocket.http.response" in scope.get("extensions", {}):
+            if "websocket.http.response" in (scope.get("extensions") or ()):
                 await _respond("websocket.http.response", answer, send)
             else:
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
-    async def stop(self, refusal: Refusal, scope: Scope, receive: Receive, sent: Noting) -> None:
-        """End a connection whose token has ended, while the application was at it.
+    async def stop(self, refusal: Refusal, scope: Scope, line: Line) -> None:
+        """End a connection whose token has ended, while the application is at it.
 
         A response that has begun is left without its end, which the server shows the client by
         closing the connection.
         """
+        receive, send = line.cut()
         with suppress(OSError):  # the client may be gone already
-            if not sent.begun:
-                await self.refuse(refusal, scope, receive, sent)
-            elif scope["type"] == "websocket" and not sent.over:
-                await sent({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            if not line.begun:
+                await self.refuse(refusal, scope, receive, send)
+            elif scope["type"] == "websocket" and not line.over:
+                await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
     def brush_off(self, silenced: Callable[[], bool], aside: ASGIApp) -> ASGIApp:
         """What answers a flood of forged tokens, at the price of a comparison or two.

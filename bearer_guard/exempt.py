@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from .errors import ConfigurationError
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 __all__ = ["Exempt"]
+
+
+_ODD: Final = re.compile(r"[\\;%\x00-\x1f\x7f]")
 
 
 class Exempt:
@@ -38,8 +42,9 @@ class Exempt:
     def __contains__(self, path: str) -> bool:
         """Whether a request for this path needs no token.
 
-        Below a prefix, a path with a ``.``, ``..`` or empty segment, or a backslash, does: another
-        server may read it as a path outside.
+        Below a prefix, a path with a ``.``, ``..`` or empty segment does, or with a backslash, a
+        semicolon, a percent sign or a control character: another reader may take it for a path
+        outside.
         """
         if path in self._exact:
             return True
@@ -47,4 +52,4 @@ class Exempt:
 
 
 def _plain(path: str) -> bool:
-    return "\\" not in path and not {"", ".", ".."} & set(path.split("/")[1:])
+    return not _ODD.search(path) and not {"", ".", ".."} & set(path.split("/")[1:])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Feed", "Follower"]
 
+POLICY_TRIES: Final = 3  # an answer that a change made here has overtaken is asked for again
 CLOCK_STEP_MS: Final = 100  # below it, two clocks that were read one after the other
 HINT_PAUSE: Final = 1.0  # seconds, after hints broke off
 
@@ -74,6 +75,7 @@ class Feed:
         self._followers: list[Follower] = []
         self._tasks: Final = Tasks()
         self._awake = asyncio.Event()
+        self._polling = asyncio.Lock()
         self._cursor: Cursor | None = None
         self._policy: Policy | None = None
         self._policy_t0 = float("-inf")
@@ -100,7 +102,7 @@ class Feed:
     def abandon(self) -> None:
         """Forget the tasks of an event loop that is gone."""
         self._tasks.abandon()
-        self._awake = asyncio.Event()
+        self._awake, self._polling = asyncio.Event(), asyncio.Lock()
 
     def follow(self, follower: Follower) -> None:
         """Keep this one informed too."""
@@ -122,17 +124,27 @@ class Feed:
         """The workspace's settings, if what is known of them may be used at ``now``."""
         return self._policy if now < self._policy_t0 + self._bound else None
 
+    @property
+    def policy_until(self) -> float:
+        """Until when what is known of the settings may be used, in elapsed seconds."""
+        return self._policy_t0 + self._bound
+
     async def policy(self) -> Policy:
         """The workspace's settings, from the store.
 
         Raises:
             StoreUnavailable: No answer in time.
         """
-        sent, version = self._clock.elapsed(), self._policy_version
-        async with time_limit(ANSWER_SECONDS):
-            policy = await self._store.policy()
-        self._learn(policy, sent, version)
-        return policy
+        for _ in range(POLICY_TRIES):
+            sent, version = self._clock.elapsed(), self._policy_version
+            async with time_limit(ANSWER_SECONDS):
+                policy = await self._store.policy()
+            self._learn(policy, sent, version)
+            # What was learnt meanwhile is later than this answer.
+            known = self.policy_now(self._clock.elapsed())
+            if known is not None or version == self._policy_version:
+                return known or policy
+        raise StoreUnavailable("the workspace's settings keep changing")
 
     def _learn(self, policy: Policy, sent: float, version: int) -> None:
         if version != self._policy_version or sent < self._policy_t0:
@@ -165,10 +177,22 @@ class Feed:
         Raises:
             StoreUnavailable: No answer in time; what is known grows older.
         """
-        sent, version = self._clock.elapsed(), self._policy_version
-        async with time_limit(min(1.0, self._bound / 4)):
-            changes = await self._store.changes(self._cursor)
-        self._take(changes, sent, version)
+        async with self._polling:  # one at a time: each continues where the last one got to
+            sent, version = self._clock.elapsed(), self._policy_version
+            async with time_limit(min(1.0, self._bound / 4)):
+                changes = await self._store.changes(self._cursor)
+            self._take(changes, sent, version)
+
+    async def check(self) -> None:
+        """Make sure that the store answers, and that changes are followed.
+
+        Raises:
+            StoreUnavailable: No answer in time.
+        """
+        if not self._cache.polls:
+            await self.policy()
+        elif self.age > self._bound:
+            await self.poll()
 
     def _take(self, changes: Changes, sent: float, version: int) -> None:
         if self._clock.step_ms() > CLOCK_STEP_MS:
@@ -198,6 +222,8 @@ class Feed:
                 if not failing:
                     _log.warning("the store does not answer polls: %s", error)
                 failing = True
+            except Exception:  # noqa: BLE001 - a fault of the adapter must not end the polls for good
+                _log.exception("a poll failed")
             else:
                 failing = False
 
@@ -208,6 +234,8 @@ class Feed:
                     self._invalidate(ids)
             except StoreUnavailable as error:
                 _log.info("hints broke off, polls go on: %s", error)
+            except Exception:  # noqa: BLE001 - a fault of the adapter; hints are never needed
+                _log.exception("hints failed, polls go on")
             await asyncio.sleep(HINT_PAUSE)
             again = self._store.hints()
             if again is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from .answers import Answers, Noting
+from .answers import Answers, Line
 from .clock import SYSTEM_CLOCK
 from .credentials import bearer_token, field_value
 from .errors import ConfigurationError, StoreUnavailable
@@ -132,6 +132,8 @@ class BearerGuard:
             opening, closing = self.verifier.open, self.verifier.close
             await run_lifespan(self._app, scope, receive, send, opening=opening, closing=closing)
             return
+        if type(scope.get("headers")) is not list:
+            scope["headers"] = list(scope.get("headers") or ())
         path = scope.get("path", "")
         if path in self._exempt:
             user, auth = anonymous()
@@ -148,15 +150,17 @@ class BearerGuard:
             await self._serve_long(admitted, scope, receive, send)
 
     async def _serve_long(self, found: Found, scope: Scope, receive: Receive, send: Send) -> None:
-        sent = Noting(send)
-        refusal = await self._long_lived.run(self._app(scope, receive, sent), found)
-        if refusal is not None:
+        line = Line(scope["type"], receive, send)
+
+        async def stop(refusal: Refusal) -> None:
             self.verifier.refusals.note(refusal, client=_client(scope))
-            await self._answers.stop(refusal, scope, receive, sent)
+            await self._answers.stop(refusal, scope, line)
+
+        await self._long_lived.run(self._app(scope, line.receive, line.send), found, stop)
 
     async def _admit(self, scope: Scope) -> Found | Refusal | None:
         """Set the user and the credentials of a good request; ``None``: it is anonymous."""
-        value = field_value(scope.get("headers", ()))
+        value = field_value(scope["headers"])
         text = value if isinstance(value, Reason) else bearer_token(value)
         if text is Reason.MISSING and self._optional:
             scope["user"], scope["auth"] = anonymous()

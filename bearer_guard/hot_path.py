@@ -60,7 +60,7 @@ class HotPath:
     learn: Callable[[bytes], None]
 
 
-def hot_path(  # noqa: C901 - one closure, see above
+def hot_path(  # noqa: C901, PLR0915 - one closure, see above
     app: ASGIApp,
     aside: ASGIApp,
     refuse: ASGIApp,
@@ -89,9 +89,18 @@ def hot_path(  # noqa: C901 - one closure, see above
     vouched = float("-inf")
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (short is None or short(scope["path"])):
+        try:
+            headers = scope["headers"]
+        except KeyError:
+            headers = None
+        # Anything else than a list may be gone after it was walked over once.
+        if (
+            headers.__class__ is list
+            and scope["type"] == "http"
+            and (short is None or short(scope.get("path", "")))
+        ):
             credentials = None
-            for name, value in scope["headers"]:
+            for name, value in headers:
                 if name in passed:
                     continue
                 if name == b"authorization" and credentials is None:

@@ -81,11 +81,11 @@ class LastUsed:
         Raises:
             StoreUnavailable: It does not answer; nothing is forgotten.
         """
-        while self.uses:
-            numbers = sorted(self.uses)[:FLUSH_ROWS]
+        numbers = sorted(self.uses)  # flushes of several processes in one order can't deadlock
+        for begin in range(0, len(numbers), FLUSH_ROWS):
             rows = {
                 number: (self.uses.pop(number), self._sources.pop(number, None))
-                for number in numbers
+                for number in numbers[begin : begin + FLUSH_ROWS]
             }
             try:
                 await self._store.touch(
@@ -111,6 +111,8 @@ class LastUsed:
                 await self.flush()
             except StoreUnavailable as error:
                 _log.warning("last uses wait for the store: %s", error)
+            except Exception:  # noqa: BLE001 - a fault of the adapter must not end the flushes
+                _log.exception("last uses could not be told")
             await self._pause(FLUSH_SECONDS * random.uniform(2 / 3, 4 / 3))  # noqa: S311
 
     async def _pause(self, seconds: float) -> None:

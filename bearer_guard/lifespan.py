@@ -82,6 +82,7 @@ class _Inner:
             # Before it answers, an exception says that it does not know the protocol.
             if self._answered:
                 raise
+            _log.info("the application knows no lifespan", exc_info=True)
         if not self._answered:
             await self._send({"type": "lifespan.startup.complete"})
             await self._receive()

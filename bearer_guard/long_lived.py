@@ -15,7 +15,7 @@ from .errors import StoreUnavailable
 from .verdict import Reason, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from .verify import Found, Verifier
 
@@ -23,6 +23,7 @@ __all__ = ["LongLived"]
 
 # Where nothing is cached there is no bound to go by: an end is noticed within this.
 _UNBOUNDED_SECONDS: Final = 1.0
+_PARTING_SECONDS: Final = 5.0  # for an application that does not want to go
 
 
 class LongLived:
@@ -51,15 +52,16 @@ class LongLived:
         """What was vouched for is good until then, in elapsed seconds."""
         self._vouched = until
 
-    async def run(self, serving: Awaitable[None], found: Found) -> Refusal | None:
+    async def run(
+        self, serving: Awaitable[None], found: Found, stop: Callable[[Refusal], Awaitable[None]]
+    ) -> None:
         """Serve a connection for as long as its token is good.
 
         Args:
             serving: The application, at work on the connection.
             found: The token that let it in.
-
-        Returns:
-            ``None`` where the application was done before, else why it was stopped.
+            stop: Ends the connection. It is called before the application is cancelled, which an
+                application may take its time over.
         """
         work = asyncio.ensure_future(serving)
         watch = asyncio.ensure_future(self._watch(found))
@@ -67,13 +69,12 @@ class LongLived:
             await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 await work
-                return None
-            return watch.result()
+            else:
+                await stop(watch.result())
         finally:
             for task in (work, watch):
                 task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(work, watch, return_exceptions=True)
+            await asyncio.wait((work, watch), timeout=_PARTING_SECONDS)
 
     async def _watch(self, found: Found) -> Refusal:
         """Wait until the token is not good any more."""
@@ -97,9 +98,10 @@ class LongLived:
                 self._changed.pop(found.number, None)
 
     async def _pause(self, changed: asyncio.Event, until: float) -> None:
-        seconds = min(self._every, max(0.0, until - self._elapsed()))
+        """Until it must be looked at again: its own end, or that of what the polls vouch for."""
+        left = min(until, self._vouched) - self._elapsed()
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds or self._every):
+            async with asyncio.timeout(min(self._every, left) if left > 0 else self._every):
                 await changed.wait()
 
     async def _again(self, found: Found) -> float | Refusal:

@@ -43,6 +43,7 @@ __all__ = [
     "AccountStore",
     "Announcer",
     "Changes",
+    "Changing",
     "Cursor",
     "Finding",
     "KeyUsage",
@@ -326,6 +327,13 @@ class NoteStore(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Changing:
+    """What a call is about to change, as far as it knows; ``None``: anything."""
+
+    ids: Collection[UUID] | None
+
+
 class Announcer:
     """Tells this process's caches what its own calls changed, before those calls return.
 
@@ -342,13 +350,17 @@ class Announcer:
         return lambda: self._listeners.remove(listener)
 
     @contextmanager
-    def changing(self, ids: Collection[UUID] | None = None) -> Iterator[None]:
-        """Announce ``ids`` when the block is left; ``None``: anything may have changed."""
+    def changing(self, ids: Collection[UUID] | None = None) -> Iterator[Changing]:
+        """Announce ``ids`` when the block is left; ``None``: anything may have changed.
+
+        A block that finds out what it changed says so as its last act: it costs the others less.
+        """
+        change = Changing(ids)
         try:
-            yield
+            yield change
         finally:
             for listener in tuple(self._listeners):
-                listener(ids)
+                listener(change.ids)
 
 
 _ADAPTERS: Final = {
@@ -375,7 +387,12 @@ def open_store(url: str, **options: object) -> Store:
         ConfigurationError: There is no adapter for the scheme, its package is not installed, or
             an option is unknown.
     """
-    scheme = urlsplit(url).scheme.partition("+")[0]
+    try:
+        scheme = urlsplit(url).scheme.partition("+")[0]
+    except ValueError:
+        # The URL itself is not shown: it may hold a password.
+        msg = "the URL of the store can't be read: encode [ and ] in a password as %5B and %5D"
+        raise ConfigurationError(msg) from None
     if scheme not in _ADAPTERS:
         known = ", ".join(sorted(_ADAPTERS))
         msg = f"no store for URLs that begin with {scheme!r}; the schemes are {known}"

@@ -158,15 +158,19 @@ class Verifier:
         self._adopt()
         if self._opening is None:
             self._opening = asyncio.get_running_loop().create_task(self._open())
+            self._opening.add_done_callback(self._opened)
         opening = self._opening
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
+            if opening.cancelled():  # it was closed, and whoever waits for it was not
+                raise StoreUnavailable("the store was closed") from None
             raise
-        except BaseException:
-            if self._opening is opening:
-                self._opening = None
-            raise
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        """Where it failed, the next who needs it tries again, whoever waited for it or didn't."""
+        if (opening.cancelled() or opening.exception() is not None) and self._opening is opening:
+            self._opening = None
 
     async def _open(self) -> None:
         await self.store.open()
@@ -180,8 +184,7 @@ class Verifier:
         Raises:
             StoreUnavailable: It can't be used now.
         """
-        opening = self._opening
-        if opening is not None and opening.done() and self._loop is asyncio.get_running_loop():
+        if self._is_open():
             return
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -191,6 +194,21 @@ class Verifier:
         except (KeyringError, ConfigurationError) as error:
             _log.error("%s", error)
             raise StoreUnavailable(str(error)) from error
+
+    def _is_open(self) -> bool:
+        opening = self._opening
+        if opening is None or not opening.done() or self._loop is not asyncio.get_running_loop():
+            return False
+        return not opening.cancelled() and opening.exception() is None
+
+    async def check(self) -> None:
+        """Make sure that it can answer: the store does, and changes are followed.
+
+        Raises:
+            StoreUnavailable: It can't.
+        """
+        await self.ready()
+        await self.feed.check()
 
     async def close(self) -> None:
         """Tell the store what was used last, stop all tasks, and close the store."""
@@ -290,9 +308,10 @@ class Verifier:
         Raises:
             StoreUnavailable: No answer in time.
         """
+        self.feed.wake()
         kept, policy, held = await self._ask(found.number)
         why_not = kept[0] or ("" if policy.enabled else Reason.FEATURE_OFF)
-        return Refusal(Reason(why_not), found.token) if why_not else _until(held)
+        return Refusal(Reason(why_not), found.token) if why_not else self._until(held)
 
     def _conclude(
         self, token_id: UUID, text: bytes, kept: _Kept, policy: Policy, held: Held[_Kept] | None
@@ -314,7 +333,7 @@ class Verifier:
             return Refusal(Reason(why_not), token)
         if not policy.enabled:
             return Refusal(Reason.FEATURE_OFF, token)
-        return Found(token, networks, token_id.int, _until(held), text)
+        return Found(token, networks, token_id.int, self._until(held), text)
 
     async def _ask(self, number: int) -> tuple[_Kept, Policy, Held[_Kept] | None]:
         """What is known of a token, and the policy, both within the bound at once."""
@@ -350,6 +369,16 @@ class Verifier:
         )
         return Assessed(kept, grant=not why_not, dead_ms=None if why_not else record.dead_ms())
 
+    def _until(self, held: Held[_Kept] | None) -> float:
+        """Until when a good token may be remembered: its own end, and that of the policy's word.
+
+        Where polls vouch for what is remembered, they vouch for the policy too.
+        """
+        policy = self.feed.policy_now(self.clock.elapsed())
+        if held is None or policy is None or not policy.enabled:
+            return 0.0
+        return held.until if self._cache.polls else min(held.until, self.feed.policy_until)
+
     def _in_use(self) -> bool:
         return bool(self.last_used.uses)
 
@@ -357,10 +386,6 @@ class Verifier:
 _MALFORMED: Final = Refusal(Reason.MALFORMED)
 _FORGED: Final = Refusal(Reason.FORGED)
 _NOBODYS: Final = frozenset({Reason.UNKNOWN.value, Reason.TAMPERED.value})
-
-
-def _until(held: Held[_Kept] | None) -> float:
-    return 0.0 if held is None else held.until
 
 
 @lru_cache(maxsize=1024)

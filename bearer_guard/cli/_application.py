@@ -150,7 +150,9 @@ class _Beside:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        ours = scope["type"] == "http" and scope["path"].startswith(self._heads)
+        path = scope["path"]
+        # A route's pattern also matches before a line feed at the end.
+        ours = scope["type"] == "http" and path.startswith(self._heads) and path[-1] != "\n"
         if ours and any(route.matches(scope)[0] is not Match.NONE for route in self._routes):
             await self._router(scope, receive, send)
         else:

@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "demo": "bearer_guard.cli.demo:demo",
     "init": "bearer_guard.cli.init:init",
     "serve": "bearer_guard.cli.serve:serve",
+    "forward-auth": "bearer_guard.cli.forward_auth:forward_auth",
     "user": "bearer_guard.cli.user:user",
     "token": "bearer_guard.cli.token:token",
     "settings": "bearer_guard.cli.settings:settings",

@@ -15,7 +15,6 @@ from select import select
 from typing import TYPE_CHECKING, Any, Final
 
 from bearer_guard.errors import ConfigurationError
-from bearer_guard.token import TokenForm
 
 from ._application import ARGUMENTS, assemble
 from ._command import refuse
@@ -31,7 +30,8 @@ __all__ = ["PathsOnly", "check_address", "log_config", "prepare", "run"]
 # stop a service kill it after ten seconds.
 _GRACE_SECONDS: Final = 5
 _FACTORY: Final = "bearer_guard.cli._application:factory"
-_TOKEN: Final = re.compile(TokenForm().pattern())
+# Of any prefix, and whatever stands around it.
+_TOKEN: Final = re.compile(r"[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{71}")
 # A request target may be a whole URL (RFC 9112 section 3.2.2), credentials and all.
 _USERINFO: Final = re.compile(r"^[a-z]+%3A//[^/]*%40", re.IGNORECASE)
 _START_FAILED: Final = 3  # of uvicorn, which is not what 3 means here
@@ -70,6 +70,9 @@ def run(arguments: Sequence[str], *, host: str, port: int, workers: int) -> None
                 lifespan="on",
                 log_config=log_config(),
                 timeout_graceful_shutdown=_GRACE_SECONDS,
+                # uvicorn would believe X-Forwarded-For of any client on this machine: networks
+                # and log-in limits go by the address.
+                proxy_headers=bool(os.environ.get("FORWARDED_ALLOW_IPS")),
             )
         except SystemExit as stop:
             if stop.code != _START_FAILED:

@@ -102,8 +102,8 @@ def serve(
     Ten failed log-ins a minute for an account, or a hundred for an address, and the next one has to
     wait. Each worker counts for itself: N workers let N times as many pass.
 
-    Behind a proxy on another host, FORWARDED_ALLOW_IPS names it, so that its X-Forwarded-For
-    counts. SIGTERM stops the service when it has finished what is under way.
+    Behind a proxy, FORWARDED_ALLOW_IPS names its address, so that its X-Forwarded-For counts;
+    without, nobody's does. SIGTERM stops the service when it has finished what is under way.
     """  # noqa: D301 - click's mark for lines that are not to be folded
     from ._application import Service  # noqa: PLC0415 - it loads Starlette
 

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NoReturn
+from uuid import UUID
 
 import click
 
@@ -17,8 +18,6 @@ from ._terminal import date, note, print_json, print_table, progress, read_secre
 from ._workplace import operator
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from bearer_guard.issuing import Principal
     from bearer_guard.record import TokenRecord
     from bearer_guard.verdict import Refusal
@@ -53,6 +52,21 @@ class Days(click.ParamType):  # type: ignore[type-arg] # not generic before clic
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text, re.ASCII):
             self.fail(f"{text!r} is no number of days", param, ctx)
         return timedelta(milliseconds=int(Decimal(text) * _DAY_MS))
+
+
+class TokenId(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.5
+    """The ID of a token. What is none is not repeated: it may be the token itself."""
+
+    name = "id"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> UUID:
+        """Read it."""
+        try:
+            return value if isinstance(value, UUID) else UUID(str(value))
+        except ValueError:
+            self.fail("a token ID is a UUID, as `bearer-guard token list` shows it", param, ctx)
 
 
 @click.group()
@@ -141,7 +155,7 @@ async def list_(place: Place, *, owner: str | None, json: bool) -> None:
     example="bearer-guard token show 0bc1d49f-5475-4c62-a0ba-6ad269389ada",
     not_found=_NOT_FOUND,
 )
-@click.argument("token_id", metavar="ID", type=click.UUID)
+@click.argument("token_id", metavar="ID", type=TokenId())
 async def show(place: Place, *, token_id: UUID, json: bool) -> None:
     """Show one token, but for its value."""
     async with place.open() as at:
@@ -172,7 +186,7 @@ async def show(place: Place, *, token_id: UUID, json: bool) -> None:
     example="bearer-guard token delete 0bc1d49f-5475-4c62-a0ba-6ad269389ada",
     not_found=_NOT_FOUND,
 )
-@click.argument("token_id", metavar="ID", type=click.UUID)
+@click.argument("token_id", metavar="ID", type=TokenId())
 async def delete(place: Place, *, token_id: UUID, json: bool) -> None:
     """End a token, for good: every process refuses it within its bound."""
     async with place.open() as at:

@@ -100,7 +100,7 @@ async def read_fields(
         InvalidRequest: No JSON object, or another field in it.
         starlette.requests.ClientDisconnect: The client went away.
     """
-    if not may_be_empty:
+    if not may_be_empty or "content-type" in request.headers:
         _check_type(request)
     body = await _read(request)
     if may_be_empty and not body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from datetime import timedelta
@@ -67,6 +68,7 @@ class Tokens:
         rows = [_rows(page)]
         if limit is None:
             while page.next is not None:
+                await asyncio.sleep(0)  # embedded stores answer at once: let others have a turn
                 page = await self._issuer.list(
                     principal, owner=owner, after=page.next, limit=MAX_PAGE
                 )

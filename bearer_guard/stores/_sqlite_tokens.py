@@ -134,8 +134,12 @@ def end_all(
     family: UUID | None,
     reason: str,
     now_ms: int,
-) -> int:
-    """End all of an owner's, or of one family of the owner's; how many had not ended before."""
+) -> tuple[int, list[bytes]]:
+    """End all of an owner's, or of one family of the owner's.
+
+    Returns how many had not ended before, and the ids of those whose end is another now, as
+    ``revise`` wants them.
+    """
     values = {"owner": owner, "at_ms": at_ms, "reason": reason}
     where = "owner = :owner"
     if family is not None:
@@ -146,7 +150,7 @@ def end_all(
         values,
     ).fetchall()
     if not ids:
-        return 0
+        return 0, []
     (count,) = connection.execute(
         f"SELECT count(*) FROM tokens WHERE {where} AND {_NOT_YET_ENDED}",
         values,
@@ -156,8 +160,9 @@ def end_all(
         f" WHERE {where} AND {_CHANGES_END}",
         values,
     )
-    revise(connection, [id for (id,) in ids], now_ms)
-    return int(count)
+    changed = [id for (id,) in ids]
+    revise(connection, changed, now_ms)
+    return int(count), changed
 
 
 def owned_now(connection: sqlite3.Connection, owner: str, now_ms: int) -> list[bytes]:

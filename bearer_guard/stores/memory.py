@@ -136,12 +136,13 @@ class MemoryStore:
         self, owner: str, at_ms: int, *, family: UUID | None = None, reason: str = "deleted"
     ) -> int:
         """End all tokens of an owner, or those of one family of the owner's: one revision."""
-        with self._announcer.changing():
+        with self._announcer.changing() as change:
             self._check_open()
             found = [r for r in self._owned(owner) if family is None or r.family == family]
             ended = sum(r.ended_ms is None or r.ended_ms > at_ms for r in found)
-            if changed := self._end(found, at_ms, reason):
-                self._revise(changed)
+            change.ids = self._end(found, at_ms, reason)
+            if change.ids:
+                self._revise(change.ids)
             return ended
 
     def _end(self, records: Iterable[TokenRecord], at_ms: int, reason: str) -> list[UUID]:
@@ -250,7 +251,7 @@ class MemoryStore:
 
     async def add_account(self, account: Account) -> bool:
         """Keep a new account; ``False``: the name is taken, and nothing was written."""
-        with self._announcer.changing():
+        with self._announcer.changing(None if account.disabled else ()):
             self._check_open()
             if account.name in self._accounts:
                 return False
@@ -259,7 +260,7 @@ class MemoryStore:
 
     async def change_account(self, name: str, change: AccountChange) -> Account | None:
         """Change an account, all fields at once; ``None``: there is none."""
-        with self._announcer.changing():
+        with self._announcer.changing(() if change.disabled is None else None):
             self._check_open()
             if (account := self._accounts.get(name)) is None:
                 return None

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.errors import ConfigurationError
@@ -18,7 +19,7 @@ from bearer_guard.store import Announcer
 from . import _sqlite_people as people
 from . import _sqlite_tokens as tokens
 from ._options import construct
-from ._rows import decode_position, encode_settings
+from ._rows import LOG_IDS, decode_position, encode_settings
 from ._sqlite_care import diagnose, upgrade
 from ._sqlite_link import Link, failure, is_busy
 from ._sqlite_log import Poller, read_policy, set_policy
@@ -26,7 +27,6 @@ from ._sqlite_log import Poller, read_policy, set_policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from os import PathLike
-    from uuid import UUID
 
     from bearer_guard.clock import Clock
     from bearer_guard.policy import Policy
@@ -140,7 +140,7 @@ class SqliteStore:
         self, owner: str, at_ms: int, *, family: UUID | None = None, reason: str = "deleted"
     ) -> int:
         """End all tokens of an owner, or those of one family of the owner's: one revision."""
-        with self._announcer.changing():
+        with self._announcer.changing() as change:
             job = partial(
                 tokens.end_all,
                 owner=owner,
@@ -149,7 +149,10 @@ class SqliteStore:
                 reason=reason,
                 now_ms=self._clock.now_ms(),
             )
-            return await self._link.write(job, large=True)
+            count, ids = await self._link.write(job, large=True)
+            if len(ids) <= LOG_IDS:
+                change.ids = [UUID(bytes=id) for id in ids]
+            return count
 
     async def touch(self, uses: Mapping[UUID, Use]) -> None:
         """Note when tokens were last used."""
@@ -219,7 +222,7 @@ class SqliteStore:
 
     async def add_account(self, account: Account) -> bool:
         """Keep a new account; ``False``: the name is taken, and nothing was written."""
-        with self._announcer.changing():
+        with self._announcer.changing(None if account.disabled else ()):
             now_ms = self._clock.now_ms()
             return await self._link.write(
                 partial(people.add_account, account=account, now_ms=now_ms)
@@ -227,7 +230,7 @@ class SqliteStore:
 
     async def change_account(self, name: str, change: AccountChange) -> Account | None:
         """Change an account, all fields at once; ``None``: there is none."""
-        with self._announcer.changing():
+        with self._announcer.changing(() if change.disabled is None else None):
             now_ms = self._clock.now_ms()
             return await self._link.write(
                 partial(people.change_account, name=name, change=change, now_ms=now_ms)

@@ -14,11 +14,11 @@ from bearer_guard.errors import BearerGuardError, StoreUnavailable
 from bearer_guard.policy import Policy
 from bearer_guard.record import Use
 
-from ._contract_base import Contract, Heard, ended, kept
+from ._contract_base import Contract, Heard, add_all, ended, kept
 from .records import a_record
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from bearer_guard.store import Store
 
@@ -38,22 +38,25 @@ class AnnouncingContract(Contract):
         stop()
         assert await asyncio.gather(*seen) == [{record.id: record.end(5, "deleted")}]
 
-    @pytest.mark.parametrize(
-        "call",
-        [
-            lambda store: store.end_all("alice", 5),
-            lambda store: store.end_all("alice", 5, family=uuid4()),
-            lambda store: store.set_policy(Policy(enabled=False)),
-        ],
-        ids=["end_all", "end_all of a family", "set_policy"],
-    )
-    async def test_what_may_change_anything_is_announced(
-        self, store: Store, call: Callable[[Store], Awaitable[object]]
-    ) -> None:
+    async def test_settings_are_announced_as_a_change_of_anything(self, store: Store) -> None:
         heard = Heard()
         store.subscribe(heard)
-        await call(store)
+        await store.set_policy(Policy(enabled=False))
         assert heard.of_everything()
+
+    @pytest.mark.parametrize("of_family", [False, True])
+    async def test_a_bulk_end_announces_each_that_it_ends(
+        self,
+        store: Store,
+        of_family: bool,  # noqa: FBT001 - pytest passes by name
+    ) -> None:
+        records = [a_record(), a_record()]
+        await add_all(store, records)
+        heard = Heard()
+        store.subscribe(heard)
+        await store.end_all("alice", 5, family=records[0].family if of_family else None)
+        assert heard.of(records[0].id)
+        assert of_family or heard.of(records[1].id)
 
     async def test_an_addition_is_announced(self, store: Store) -> None:
         record = a_record()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bearer_guard import ConfigurationError
-from bearer_guard.answers import Answers, Noting
+from bearer_guard.answers import Answers, Line
 from bearer_guard.verdict import ANSWERS, Reason, Refusal
 
 if TYPE_CHECKING:
@@ -61,26 +61,43 @@ async def test_a_websocket_gets_a_denial_where_the_server_can_say_it() -> None:
 
 async def test_what_has_begun_is_ended_in_the_way_of_its_protocol() -> None:
     wire = Wire()
-    sent = Noting(wire.send)
-    await sent({"type": "websocket.accept"})
-    await ANSWERER.stop(ENDED, scope("websocket"), wire.receive, sent)
+    line = Line("websocket", wire.receive, wire.send)
+    await line.send({"type": "websocket.accept"})
+    await ANSWERER.stop(ENDED, scope("websocket"), line)
     assert wire.messages[-1] == {"type": "websocket.close", "code": 1008}
-    before = len(wire.messages)
-    await ANSWERER.stop(ENDED, scope("websocket"), wire.receive, sent)
-    assert len(wire.messages) == before  # it is closed already
+
+
+async def test_a_websocket_that_is_closed_is_not_closed_again() -> None:
+    wire = Wire()
+    line = Line("websocket", wire.receive, wire.send)
+    await line.send({"type": "websocket.accept"})
+    await line.send({"type": "websocket.close"})
+    await ANSWERER.stop(ENDED, scope("websocket"), line)
+    assert len(wire.messages) == 2
+
+
+async def test_an_application_that_goes_on_reaches_nobody() -> None:
+    wire = Wire()
+    line = Line("websocket", wire.receive, wire.send)
+    assert (await line.receive())["type"] == "websocket.connect"
+    await line.send({"type": "websocket.accept"})
+    await ANSWERER.stop(ENDED, scope("websocket"), line)
+    with pytest.raises(OSError, match="ended"):
+        await line.send({"type": "websocket.send", "text": "still here"})
+    assert (await line.receive())["type"] == "websocket.disconnect"
 
 
 async def test_a_response_that_has_begun_is_left_without_its_end() -> None:
     wire = Wire()
-    sent = Noting(wire.send)
-    await sent({"type": "http.response.start", "status": 200, "headers": []})
-    await ANSWERER.stop(ENDED, scope(), wire.receive, sent)
+    line = Line("websocket", wire.receive, wire.send)
+    await line.send({"type": "http.response.start", "status": 200, "headers": []})
+    await ANSWERER.stop(ENDED, scope(), line)
     assert len(wire.messages) == 1
 
 
 async def test_a_client_that_is_gone_is_no_error() -> None:
     wire = Wire(gone=True)
-    await ANSWERER.stop(ENDED, scope(), wire.receive, Noting(wire.send))
+    await ANSWERER.stop(ENDED, scope(), Line("websocket", wire.receive, wire.send))
     assert wire.messages == []
 
 

@@ -299,3 +299,56 @@ async def test_a_poll_that_could_not_continue_empties_whoever_follows() -> None:
     post.feed._cursor = None  # nothing to continue: a reset
     await post.feed.poll()
     assert post.ear.forgotten[told:] == [None]
+
+
+async def test_a_fault_of_an_adapter_does_not_end_the_polls(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    post = Post()
+    post.feed._interval = 0.0  # type: ignore[misc]
+    await post.feed.open()
+    post.store.broken = ZeroDivisionError()
+    begun = post.store.polls
+    await until(lambda: post.store.polls > begun + 2)
+    post.store.broken = None
+    post.clock.advance(1.0)
+    await until(lambda: post.feed.age < 0.5)
+    assert "a poll failed" in caplog.text
+    await post.feed.close()
+
+
+async def test_hints_that_fail_are_taken_up_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bearer_guard.feed.HINT_PAUSE", 0.0)
+    store = HintingStore(ManualClock())
+    post = Post(store)
+    await post.feed.open()
+    await store.queue.put(ZeroDivisionError())
+    await until(lambda: store.streams >= 2)
+    assert "hints failed" in caplog.text
+    await post.feed.close()
+
+
+async def test_settings_that_keep_changing_have_no_answer() -> None:
+    post = Post()
+    policy = post.store.policy
+
+    async def changing() -> Policy:
+        post.feed._changed_here(None)
+        return await policy()
+
+    post.store.policy = changing  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable, match="keep changing"):
+        await post.feed.policy()
+
+
+async def test_it_can_say_whether_changes_are_followed() -> None:
+    post = Post()
+    await post.feed.check()  # has never polled: it does now
+    assert post.store.polls == 1
+    await post.feed.check()
+    assert post.store.polls == 1
+    bare = Post(bound=0.2)
+    await bare.feed.check()
+    assert bare.store.policies == 1

@@ -30,12 +30,13 @@ from bearer_guard.events import RequestRefused
 from bearer_guard.stores.memory import MemoryStore
 from bearer_guard.testing import a_record, a_token
 from bearer_guard.token import TokenForm
-from tests.core.support import World, bearer, settle
+from tests.core.support import Got, World, bearer, settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
+    from starlette.types import Message
     from starlette.websockets import WebSocket
 
 SSO = (b"x-remote-user", b"mallory")
@@ -500,3 +501,46 @@ async def test_a_lost_client_leaves_no_task(world: World) -> None:
     world.store.gate.set()
     await settle()
     assert len(asyncio.all_tasks()) == tasks
+
+
+@pytest.mark.parametrize("make", [tuple, iter, lambda headers: (header for header in headers)])
+async def test_invariant_07_headers_of_any_kind_are_looked_at_as_a_whole(
+    world: World, make: Callable[[list[tuple[bytes, bytes]]], object]
+) -> None:
+    token = (b"authorization", bearer(await world.token()).encode())
+    for _ in range(2):
+        for headers in ([SSO, token], [token, SSO]):
+            assert (await scoped(world, headers=make(headers))).status == 403
+        assert (await scoped(world, headers=make([token, token]))).status == 400
+        assert (await scoped(world, headers=make([token]))).status == 200
+
+
+async def scoped(world: World, **scope: Any) -> Got:
+    """A connection with a scope as it stands."""
+    got = world.got = Got()
+
+    async def send(message: Message) -> None:
+        got.messages.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    await world.guard({"type": "http", "path": "/", **scope}, receive, send)
+    return got
+
+
+async def test_an_odd_scope_gets_an_answer(world: World) -> None:
+    assert (await scoped(world)).status == 401
+    assert (await scoped(world, headers=None)).status == 401
+    got = await scoped(world, type="websocket", headers=[], extensions=None)
+    assert got.messages == [{"type": "websocket.close", "code": 1008}]
+    picky = World(exempt=["/x"], streams=["/y"])
+    scope = {"type": "http", "headers": [(b"authorization", b"Bearer x")]}
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await picky.guard(scope, None, send)  # type: ignore[arg-type] # no path at all
+    assert sent[0]["status"] == 401
+    await picky.verifier.close()

@@ -140,3 +140,20 @@ async def test_the_background_goes_on_after_a_failure(
     store.broken = None
     await until(lambda: store.touched)
     await last_used.close()
+
+
+async def test_a_fault_of_an_adapter_does_not_end_the_flushes(
+    last_used: LastUsed,
+    store: CountingStore,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("bearer_guard.last_used.FLUSH_SECONDS", 0.0)
+    store.broken = ZeroDivisionError()
+    last_used.note(7, clock.elapsed(), None)
+    last_used.open()
+    await until(lambda: "could not be told" in caplog.text)
+    store.broken = None
+    await until(lambda: store.touched)
+    await last_used.close()

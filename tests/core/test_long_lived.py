@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
+    from bearer_guard import Refusal
+    from bearer_guard.verify import Found
+
 
 class Line(World):
     """A guard before an application that holds its connections open."""
@@ -191,3 +194,53 @@ async def test_without_a_cache_an_end_is_noticed_too() -> None:
     await task
     assert line.stopped
     await line.verifier.close()
+
+
+async def test_an_application_that_will_not_go_is_cut_off_at_once(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bearer_guard.long_lived._PARTING_SECONDS", 0.01)
+    refused: list[OSError] = []
+
+    async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+        line.got.scope = scope
+        await send({"type": "websocket.accept"})
+        while not refused:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                try:
+                    await send({"type": "websocket.send", "text": "still here"})
+                except OSError as error:
+                    refused.append(error)
+        assert (await receive())["type"] == "websocket.disconnect"
+
+    line.guard._app = stubborn  # type: ignore[misc]
+    task = await line.hold(await line.token(), type="websocket")
+    await line.store.end((await line.store.page(None, None, 1)).records[0].id, line.clock.now_ms())
+    got = await task
+    assert [message["type"] for message in got.messages] == ["websocket.accept", "websocket.close"]
+    assert refused
+
+
+async def test_it_is_looked_at_again_when_the_polls_word_runs_out(line: Line) -> None:
+    """Not a bound later: what it waits for is capped by what the polls vouch for."""
+    task = await line.hold(await line.token(), type="websocket")
+    long_lived = line.guard._long_lived
+    long_lived.vouch(line.clock.elapsed() + 0.01)
+    asked = asyncio.Event()
+    still = line.verifier.still
+
+    async def noted(found: Found) -> float | Refusal:
+        asked.set()
+        return await still(found)
+
+    line.verifier.still = noted  # type: ignore[method-assign]
+    long_lived.forget(None)  # wakes it once, so that it sees the new word
+    await asyncio.wait_for(asked.wait(), 5)
+    asked.clear()
+    long_lived.vouch(line.clock.elapsed() + 0.01)
+    line.clock.advance(0.02)
+    await asyncio.wait_for(asked.wait(), 2)  # B is 5 s
+    line.hang_up.set()
+    await task

@@ -24,7 +24,8 @@ from bearer_guard.store import Account, AccountChange
 from bearer_guard.stores.memory import MemoryStore
 from bearer_guard.testing import a_record, a_token
 from bearer_guard.token import TokenForm
-from tests.core.support import World, settle
+from bearer_guard.verify import Found
+from tests.core.support import World, bearer, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -449,3 +450,70 @@ async def test_invariant_03_a_clock_ahead_of_ours_delays_no_end(world: World) ->
     assert isinstance(verdict, Accepted)
     await world.store.end(verdict.token.id, world.clock.now_ms() + 60_000)
     assert reason(await world.verifier.verify(token)) is Reason.ENDED
+
+
+async def test_an_opening_that_fails_after_everyone_left_is_tried_again(world: World) -> None:
+    token = await world.token()
+    world.store.gate = asyncio.Event()
+    world.store.broken = StoreUnavailable("slow, and then down")
+    request = asyncio.create_task(world.verifier.verify(token))
+    await settle()
+    request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+    world.store.gate.set()
+    await settle()
+    world.store.broken = None
+    assert (await world.verifier.verify(token)).accepted
+
+
+async def test_closing_tells_whoever_waits_for_the_opening(world: World) -> None:
+    token = await world.token()
+    world.store.gate = asyncio.Event()
+    request = asyncio.create_task(world.verifier.verify(token))
+    await settle()
+    await world.verifier.close()
+    with pytest.raises(StoreUnavailable):
+        await request
+
+
+async def test_it_can_say_whether_it_is_able_to_answer(world: World) -> None:
+    await world.verifier.check()
+    world.store.broken = StoreUnavailable("down")
+    await world.verifier.check()  # it can, for as long as the last poll counts
+    world.clock.advance(6)
+    with pytest.raises(StoreUnavailable):
+        await world.verifier.check()
+
+
+async def test_without_polls_what_is_remembered_ends_with_the_policys_word() -> None:
+    world = World(staleness=0.4)
+    await world.ask(bearer(await world.token()))
+    world.clock.advance(0.3)
+    found = await world.verifier.find((await world.token()).encode())
+    assert isinstance(found, Found)
+    assert found.until <= world.verifier.feed.policy_until
+    await world.verifier.close()
+
+
+async def test_invariant_03_an_overtaken_policy_lets_nobody_onto_the_hit_path(
+    world: World,
+) -> None:
+    token = bearer(await world.token())
+    await world.ask(token)
+    world.verifier.feed._changed_here(None)  # any change of anything, made here
+    policy, late = world.store.policy, asyncio.Event()
+
+    async def slow() -> Policy:
+        answer = await policy()
+        await late.wait()
+        return answer
+
+    world.store.policy = slow  # type: ignore[method-assign]
+    request = asyncio.create_task(world.ask(token))
+    await settle()
+    world.store.policy = policy  # type: ignore[method-assign]
+    await world.store.set_policy(Policy(enabled=False))
+    late.set()
+    await request
+    for _ in range(3):
+        assert (await world.ask(token)).status == 401

@@ -102,11 +102,11 @@ def test_a_family_is_found_without_a_look_at_all_of_the_owners(
     for record in (first, a_record(family=first.family)):
         tokens.add(connection, record)
     statements = Statements(connection)
-    ended = tokens.end_all(
+    ended, ids = tokens.end_all(
         connection, owner="alice", at_ms=5, family=first.family, reason="x", now_ms=5
     )
     plans = statements.plans()
-    assert ended == 2
+    assert (ended, len(ids)) == (2, 2)
     assert unbounded(plans) == []
     assert any("tokens_of_family (family=?)" in plan for plan in plans)
     assert not any("tokens_of_owner (owner=?)" in plan for plan in plans)

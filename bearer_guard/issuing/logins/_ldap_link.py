@@ -286,12 +286,10 @@ class _SansLink:
         return [_entry(message) for message in found if _is_entry(message)]
 
     async def start_tls(self) -> None:
-        """Ask for TLS. Nothing but the one answer may have come: see RFC 4511 section 4.14.1."""
-        first, *others = await self._answers(lambda: self._session.extended_request(_START_TLS))
-        if _code(first) != _OK:
-            raise self._unable("go over to TLS", first)
-        if others:
-            raise DirectoryUnavailable(f"{self._server.url}: data came ahead of TLS")
+        """Ask for TLS. Then this object must be dropped, with all that it has received."""
+        *_, answer = await self._answers(lambda: self._session.extended_request(_START_TLS))
+        if _code(answer) != _OK:
+            raise self._unable("go over to TLS", answer)
 
     async def _answers(self, ask: Callable[[], int]) -> list[LDAPMessage]:
         """All that answers the request that ``ask`` makes, what ends it last."""

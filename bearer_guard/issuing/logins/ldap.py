@@ -76,6 +76,14 @@ class LdapLogin:
         self._down_until = float("-inf")
         self._is_ad: bool | None = None
 
+    @property
+    def looks_up(self) -> bool:
+        """Whether it can be asked about people who aren't there to log in: it takes a ``bind_dn``.
+
+        Without one ``flags`` knows nobody, which says nothing about them.
+        """
+        return self._config.bind_dn is not None
+
     async def prove(self, name: str, password: str) -> Principal | No:
         """Whose name and password these are.
 
@@ -99,14 +107,12 @@ class LdapLogin:
         return principal
 
     async def flags(self, owner: str) -> Flags | None:
-        """What the owner may do now; ``None``: not known.
-
-        It takes a ``bind_dn`` to look somebody up who isn't there to log in.
+        """What the owner may do now; ``None``: not known, or it can't be asked: see ``looks_up``.
 
         Raises:
             StoreUnavailable: The directory, or the store of accounts, gives no answer.
         """
-        if self._config.bind_dn is None:
+        if not self.looks_up:
             return None
         if await with_account(self._accounts, owner, Flags()) is None:
             return None
@@ -125,7 +131,7 @@ class LdapLogin:
             ConfigurationError: There is no ``bind_dn`` to ask as.
             DirectoryUnavailable: It gave no answer, or shows nobody at all.
         """
-        if self._config.bind_dn is None:
+        if not self.looks_up:
             raise ConfigurationError("to sweep, a directory needs bind_dn and bind_password_file")
         async with self._connect(self._config.server) as link:
             await bind_reader(link, self._config)
