@@ -150,7 +150,7 @@ class _Beside:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        path = scope["path"]
+        path = scope.get("path", "")
         # A route's pattern also matches before a line feed at the end.
         ours = scope["type"] == "http" and path.startswith(self._heads) and path[-1] != "\n"
         if ours and any(route.matches(scope)[0] is not Match.NONE for route in self._routes):
