@@ -1,28 +1,38 @@
-"""Interleaved rounds, ratios to a limit of the same run, and how they are told."""
+"""Interleaved rounds, and ratios to a limit of the same rounds.
+
+A machine's speed wanders by tens of per cent within seconds; the ratio of two things that took
+turns hardly does. So nothing here is compared across runs but ratios.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import json
-import platform
+import random
 import statistics
-import sys
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
-
-import click
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-__all__ = ["Form", "Row", "interleave", "machine", "ratios", "tell"]
+__all__ = ["Cost", "Form", "Row", "Spread", "costs", "interleave", "ratios", "spread"]
 
 Form: TypeAlias = "Callable[[], Awaitable[float]]"
 """One round of something: nanoseconds for each call."""
 
 _QUARTERS: Final = 4
+# Seconds. Calls that never wait leave the event loop no time for polls, as no server would.
+YIELD: Final = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median and its quartiles."""
+
+    median: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,64 +56,94 @@ class Row:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The same for what adds to nothing: microseconds a call, and how many that is a second."""
+
+    name: str
+    us: float
+    per_second: int
+    ratio: float
+    low: float
+    high: float
+
+
 async def interleave(forms: Mapping[str, Form], rounds: int) -> dict[str, list[float]]:
-    """Rounds of all forms in turn, after one of each to warm up; the collector waits outside."""
+    """Rounds of all forms in turn, after one of each to warm up; the collector waits outside.
+
+    The order differs from turn to turn, so that none always follows the same one.
+    """
     times: dict[str, list[float]] = {name: [] for name in forms}
-    for form in forms.values():
-        await form()
-    for _ in range(rounds):
-        for name, form in forms.items():
-            gc.collect()
-            gc.disable()
-            try:
-                times[name].append(await form())
-            finally:
-                gc.enable()
+    gc.collect()
+    gc.freeze()  # a collection has only to do with what the rounds leave
+    try:
+        await _take_turns(forms, rounds, times)
+    finally:
+        gc.unfreeze()
     return times
 
 
+async def _take_turns(
+    forms: Mapping[str, Form], rounds: int, times: Mapping[str, list[float]]
+) -> None:
+    order, shuffled = list(forms), random.Random(1)  # noqa: S311 - an order, the same each time
+    for form in forms.values():
+        await asyncio.sleep(YIELD)
+        await form()
+    for _ in range(rounds):
+        shuffled.shuffle(order)
+        for name in order:
+            await asyncio.sleep(YIELD)
+            gc.collect()
+            gc.disable()
+            try:
+                times[name].append(await forms[name]())
+            finally:
+                gc.enable()
+
+
 def ratios(
-    times: Mapping[str, Sequence[float]], *, limit: str, base: str | None = None
+    times: Mapping[str, Sequence[float]],
+    *,
+    limit: str | Mapping[str, str],
+    bases: Mapping[str, str] | None = None,
 ) -> list[Row]:
-    """Rows of what each form adds to ``base``, over what ``limit`` adds to it."""
-    low = times[base] if base else [0.0] * len(times[limit])
+    """What each form adds to its base, over what its limit adds to its own.
+
+    Args:
+        times: The rounds of each form.
+        limit: The name of the limit of all, or that of each form.
+        bases: The name of the base of a form; one that has none is taken as it is.
+    """
+    bases = bases or {}
+
+    def added(name: str) -> list[float]:
+        least = times[bases[name]] if name in bases else [0.0] * len(times[name])
+        return [value - low for value, low in zip(times[name], least, strict=True)]
+
     rows = []
     for name, values in times.items():
-        added = [value - least for value, least in zip(values, low, strict=True)]
-        shares = [
-            one / (most - least) for one, most, least in zip(added, times[limit], low, strict=True)
-        ]
-        quarters = statistics.quantiles(shares, n=_QUARTERS)
+        limits = added(limit if isinstance(limit, str) else limit[name])
+        share = spread([a / b for a, b in zip(added(name), limits, strict=True)])
+        middle, extra = statistics.median(values), statistics.median(added(name))
         rows.append(
-            Row(
-                name,
-                round(statistics.median(values)),
-                round(statistics.median(added)),
-                round(statistics.median(shares), 3),
-                round(quarters[0], 3),
-                round(quarters[-1], 3),
-            )
+            Row(name, round(middle), round(extra), share.median, share.low, share.high),
         )
     return rows
 
 
-def machine() -> dict[str, str]:
-    """What it was measured on, and when."""
-    return {
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()} {sys.platform}",
-        "starlette": version("starlette"),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+def costs(rows: Sequence[Row]) -> list[Cost]:
+    """Rows without a base, for people."""
+    return [
+        Cost(row.name, round(row.ns / 1000, 1), round(1e9 / row.ns), row.ratio, row.low, row.high)
+        for row in rows
+    ]
 
 
-def tell(title: str, rows: Sequence[Row], *, rounds: int, as_json: bool) -> None:
-    """Print a table, or JSON."""
-    if as_json:
-        whole = {"title": title, **machine(), "rounds": rounds, "rows": [asdict(r) for r in rows]}
-        click.echo(json.dumps(whole, indent=2))
-        return
-    click.echo(f"{title}\n{', '.join(machine().values())}; {rounds} interleaved rounds")
-    for row in rows:
-        spread = f"({row.low:.2f} to {row.high:.2f})"
-        click.echo(f"{row.name:38}{row.ns:9} ns  +{row.added_ns:8}{row.ratio:8.2f}  {spread}")
+def spread(values: Sequence[float], digits: int = 3) -> Spread:
+    """The median of some values, and their quartiles."""
+    if len(values) == 1:
+        return Spread(*[round(values[0], digits)] * 3)
+    quarters = statistics.quantiles(values, n=_QUARTERS, method="inclusive")
+    middle = statistics.median(values)
+    return Spread(round(middle, digits), round(quarters[0], digits), round(quarters[-1], digits))

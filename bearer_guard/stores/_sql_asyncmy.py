@@ -1,0 +1,125 @@
+"""MariaDB and MySQL through asyncmy."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Final
+
+import asyncmy
+from asyncmy import errors
+from asyncmy.constants import CLIENT
+
+from bearer_guard.errors import ConfigurationError
+
+from ._sql_driver import CONNECT_SECONDS
+from ._sql_speech import LOCK_MS, MariadbSpeech
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from sqlalchemy import URL
+
+    from ._sql_driver import Connection, Values
+
+__all__ = ["make"]
+
+_TLS: Final = {"ssl", "ssl_ca", "ssl_cert", "ssl_key"}
+_SECONDS: Final = LOCK_MS / 1000
+
+# Whatever the server's defaults: no value is cut to fit, no snapshot outlives a statement, waits
+# end before the call does, and a client that fell silent within a transaction gives the counter's
+# lock back. MySQL has neither of the last two, and reads over what stands between the marks.
+_SESSION: Final = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
+    " innodb_lock_wait_timeout = 1"
+    f" /*M!100300 , max_statement_time = {_SECONDS}, idle_transaction_timeout = 1 */"
+)
+_LEVEL: Final = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+_CLUSTER: Final = "SHOW VARIABLES LIKE 'wsrep_on'"
+# Galera: else a read on one node may miss what was written on another.
+_CAUSAL: Final = "SET SESSION wsrep_sync_wait = 1"
+
+
+class AsyncmyDriver:
+    """asyncmy.
+
+    Args:
+        url: Where to connect to. Its parameters: ``unix_socket``, ``ssl=true``, ``ssl_ca``,
+            ``ssl_cert``, ``ssl_key``.
+        statement_cache_size: Of no meaning here: values are written into the statement.
+    """
+
+    dialect: Final = "mysql+asyncmy"
+    errors: Final = (errors.MySQLError, EOFError)
+
+    def __init__(self, url: URL, *, statement_cache_size: int | None) -> None:  # noqa: ARG002
+        if unknown := sorted(set(url.query) - _TLS - {"unix_socket"}):
+            raise ConfigurationError(f"no such parameter of a MySQL URL: {', '.join(unknown)}")
+        if url.database is None:
+            raise ConfigurationError("a MySQL URL names a database: mysql://user@host/database")
+        if url.query.get("ssl", "true") != "true":
+            raise ConfigurationError("ssl in a MySQL URL can only be true")
+        query = {name: str(value) for name, value in url.query.items()}
+        self._options: Final[dict[str, object]] = {
+            "host": url.host or "localhost",
+            "port": url.port or 3306,
+            "user": url.username,
+            "password": url.password or "",
+            "database": url.database,
+            "unix_socket": query.get("unix_socket"),
+            "ssl": _tls(query) if _TLS & set(query) else None,
+        }
+        self.speech: Final = MariadbSpeech()
+        self.adapted: Final[Mapping[str, object]] = {}
+
+    async def connect(self) -> Connection:
+        """A new connection."""
+        connection = await asyncmy.connect(
+            **self._options,
+            charset="utf8mb4",
+            autocommit=True,
+            binary_prefix=True,
+            connect_timeout=CONNECT_SECONDS,
+            init_command=_SESSION,
+            client_flag=CLIENT.FOUND_ROWS,  # as SQLAlchemy has it
+        )
+        await self.rows(connection, _LEVEL, ())
+        if ("wsrep_on", "ON") in await self.rows(connection, _CLUSTER, ()):
+            await self.rows(connection, _CAUSAL, ())
+        return connection
+
+    def cut(self, connection: Connection) -> None:
+        """Let whatever waits on a connection fail at once."""
+        connection.close()
+
+    def hang_up(self, connection: Connection) -> None:
+        """Nothing: SQLAlchemy's way says good-bye, and does not wait for an answer."""
+
+    def closed(self, connection: Connection) -> bool:
+        """Whether a connection is known to be gone."""
+        return not connection.connected
+
+    async def rows(
+        self, connection: Connection, sql: str, values: Values
+    ) -> Sequence[Sequence[object]]:
+        """Ask, with nothing between."""
+        async with connection.cursor() as cursor:
+            await cursor.execute(sql, values or None)
+            found: Sequence[Sequence[object]] = await cursor.fetchall()
+            return found
+
+    def listen(
+        self, connection: Connection, channel: str, silence: float
+    ) -> AsyncIterator[str | None]:
+        """There are no channels."""
+        raise NotImplementedError
+
+
+def _tls(query: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=query.get("ssl_ca"))
+    if "ssl_cert" in query:
+        context.load_cert_chain(query["ssl_cert"], query.get("ssl_key"))
+    return context
+
+
+make = AsyncmyDriver

@@ -1,0 +1,1 @@
+"""How the tables of SQL stores came about. Alembic runs this, driven by ``_sql_schema``."""

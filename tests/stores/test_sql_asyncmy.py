@@ -1,0 +1,56 @@
+"""asyncmy's own side. All else is proved on each driver in ``test_sql`` and its neighbours."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import make_url
+
+from bearer_guard.stores._sql_asyncmy import AsyncmyDriver
+from tests.stores.servers import Database, Mariadb, a_database
+
+
+@pytest.fixture
+def database(mariadb: Mariadb) -> Iterator[Database]:
+    with a_database(mariadb) as database:
+        yield database
+
+
+@pytest.fixture
+def driver(database: Database) -> AsyncmyDriver:
+    return AsyncmyDriver(make_url(database.url()), statement_cache_size=None)
+
+
+async def test_what_waits_on_a_connection_that_is_cut_fails_at_once(driver: AsyncmyDriver) -> None:
+    connection = await driver.connect()
+    waiting = asyncio.create_task(driver.rows(connection, "SELECT sleep(5)", ()))
+    await asyncio.sleep(0.05)
+    began = time.monotonic()
+    driver.cut(connection)
+    with pytest.raises((*driver.errors, OSError)):
+        await waiting
+    assert time.monotonic() - began < 0.5
+    assert driver.closed(connection)
+    driver.cut(connection)
+
+
+async def test_a_session_is_strict_short_and_fresh(driver: AsyncmyDriver) -> None:
+    connection = await driver.connect()
+    asked = (
+        "SELECT @@autocommit, @@sql_mode, @@tx_isolation, @@innodb_lock_wait_timeout,"
+        " @@max_statement_time, @@idle_transaction_timeout, @@character_set_client"
+    )
+    rows = await driver.rows(connection, asked, ())
+    assert [tuple(row) for row in rows] == [
+        (1, "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION", "READ-COMMITTED", 1, 0.6, 1, "utf8mb4")
+    ]
+    await connection.ensure_closed()
+
+
+async def test_bytes_and_quotes_come_back_as_they_were(driver: AsyncmyDriver) -> None:
+    connection = await driver.connect()
+    for value in (bytes(range(256)), "'\\\"%s\u2028\U0001f511"):
+        rows = await driver.rows(connection, "SELECT %s", (value,))
+        assert [tuple(row) for row in rows] == [(value,)]
+    await connection.ensure_closed()

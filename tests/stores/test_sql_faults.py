@@ -1,0 +1,152 @@
+"""What goes wrong between a store and its database, and how the store comes back."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from uuid import uuid4
+
+import pytest
+
+from bearer_guard.errors import StoreUnavailable
+from bearer_guard.policy import Policy
+from bearer_guard.record import Use
+from bearer_guard.stores._sql_log import lock_counter
+from bearer_guard.stores.sql import SqlStore
+from bearer_guard.testing import a_record
+from tests.faults import Fault, FaultyProxy, faulty_proxy
+from tests.stores.servers import Database
+from tests.stores.sql_support import opened, outcome, until_it_answers
+
+FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
+CALLS: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
+    "fetch": lambda store: store.fetch([uuid4()]),
+    "fetch many": lambda store: store.fetch([uuid4(), uuid4()]),
+    "changes": lambda store: store.changes(None),
+    "end": lambda store: store.end(uuid4(), 5),
+    "add": lambda store: store.add(a_record()),
+    "touch": lambda store: store.touch({uuid4(): Use(5)}),
+    "set_policy": lambda store: store.set_policy(Policy()),
+    "account": lambda store: store.account("alice"),
+}
+
+
+@pytest.fixture
+async def proxy(database: Database) -> AsyncIterator[FaultyProxy]:
+    async with faulty_proxy(database.server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def store(database: Database, proxy: FaultyProxy) -> AsyncIterator[SqlStore]:
+    async with opened(database.url(port=proxy.port)) as store:
+        yield store
+
+
+def asked(store: SqlStore) -> Callable[[], Awaitable[object]]:
+    return lambda: store.fetch([uuid4()])
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_each_fault_is_store_unavailable_within_a_second_and_gone_within_two(
+    store: SqlStore, proxy: FaultyProxy, fault: Fault
+) -> None:
+    await asyncio.gather(*(store.fetch([uuid4()]) for _ in range(5)))  # a pool of five
+    await proxy.become(fault)
+    outcomes = await asyncio.gather(*(outcome(call(store)) for call in CALLS.values()))
+    assert {error for error, _ in outcomes} == {StoreUnavailable}
+    assert max(seconds for _, seconds in outcomes) < 1
+    await proxy.become(Fault.NONE)
+    await until_it_answers(asked(store))
+    for call in CALLS.values():
+        await call(store)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.RESET, Fault.CUT, Fault.HALF_OPEN], ids=lambda fault: fault.name
+)
+async def test_one_failed_call_is_enough_to_find_out_about_the_whole_pool(
+    store: SqlStore, proxy: FaultyProxy, fault: Fault
+) -> None:
+    await asyncio.gather(*(store.fetch([uuid4()]) for _ in range(5)))
+    await proxy.become(fault)
+    assert (await outcome(store.fetch([uuid4()])))[0] is StoreUnavailable
+    await proxy.become(Fault.NONE)
+    for _ in range(5):
+        await store.fetch([uuid4()])
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_a_store_does_not_open_on_a_fault(
+    database: Database, proxy: FaultyProxy, fault: Fault
+) -> None:
+    await proxy.become(fault)
+    store = SqlStore.from_url(database.url(port=proxy.port))
+    error, seconds = await outcome(store.open())
+    assert error is StoreUnavailable
+    assert seconds < 1
+    began = time.monotonic()
+    await store.close()
+    assert time.monotonic() - began < 1
+
+
+async def test_cuts_leave_no_connections_behind(
+    store: SqlStore, proxy: FaultyProxy, database: Database
+) -> None:
+    for number in range(200):
+        calls = asyncio.gather(*(outcome(store.fetch([uuid4()])) for _ in range(3)))
+        await asyncio.sleep(0.0005 * (number % 5))
+        proxy.cut_all()
+        await calls
+    await until_it_answers(asked(store))
+    assert proxy.open <= 10  # what the pool may hold
+    await store.close()
+    await until_it_answers(partial(nobody_is_left, proxy, database))
+
+
+async def nobody_is_left(proxy: FaultyProxy, database: Database) -> None:
+    if proxy.open or len(database.sql(_CLIENTS[database.is_mariadb])) > 1:
+        raise StoreUnavailable("they are still there")
+
+
+_CLIENTS = {
+    False: "SELECT pid FROM pg_stat_activity WHERE datname = current_database()",
+    True: "SELECT id FROM information_schema.processlist WHERE db = database()",
+}
+
+
+async def test_who_vanished_with_the_counter_locked_does_not_stop_the_others(
+    store: SqlStore, proxy: FaultyProxy, database: Database
+) -> None:
+    """A half-open connection: the server alone can notice, and takes the lock back."""
+    record = a_record()
+    await store.add(record)
+    async with opened(database.url()) as other:
+        assert (await outcome(lock_and_vanish(store, proxy)))[0] is StoreUnavailable
+        began = time.monotonic()
+        while (await outcome(other.end(record.id, 5)))[0] is not None:
+            assert time.monotonic() - began < 3
+        assert (await other.fetch([record.id]))[record.id].ended_ms == 5
+
+
+async def lock_and_vanish(store: SqlStore, proxy: FaultyProxy) -> None:
+    async with store._gateway.writing_alone() as writing:
+        await lock_counter(writing.connection)
+        await proxy.become(Fault.HALF_OPEN)
+        await lock_counter(writing.connection)
+
+
+async def test_errors_tell_no_secrets(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = database.url(port=1)
+    secret = "s3cret-of-the-database"
+    url = url.replace("bg:p%40ss/w%3Ard@", "bg@").replace("bg@", f"bg:{secret}@")
+    store = SqlStore.from_url(url)
+    with pytest.raises(StoreUnavailable) as raised:
+        await store.open()
+    error: BaseException | None = raised.value
+    while error is not None:
+        assert secret not in f"{error!r} {error}"
+        error = error.__cause__ or error.__context__
+    assert secret not in caplog.text
