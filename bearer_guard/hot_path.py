@@ -95,7 +95,7 @@ def hot_path(  # noqa: C901, PLR0915 - one closure, see above
             headers = None
         # Anything else than a list may be gone after it was walked over once.
         if (
-            headers.__class__ is list
+            type(headers) is list
             and scope["type"] == "http"
             and (short is None or short(scope.get("path", "")))
         ):

@@ -32,14 +32,14 @@ class Plan(NamedTuple):
 
 _SOME: Final = ["--part", "store", "--part", "cache", "--part", "latency"]
 PLANS: Final = {
-    "hot_path": Plan([], ["--rounds", "5"]),
-    "cold_path": Plan(["--servers"], ["--servers", "--rounds", "2"]),
+    "hot_path": Plan([], ["--rounds", "4"]),
+    "cold_path": Plan(["--servers"], ["--servers", "--rounds", "1"]),
     "whole_server": Plan(
         [], ["--server", "uvicorn", "--no-peers", "--no-workers", "--rounds", "2"]
     ),
     "scale": Plan([], ["--quick", "--rounds", "2", *_SOME]),
     "issuing": Plan(["--servers"], ["--rounds", "1"]),
-    "revocation_lag": Plan([], ["--rounds", "6"]),
+    "revocation_lag": Plan([], ["--rounds", "5"]),
 }
 
 

@@ -6,7 +6,6 @@ turns hardly does. So nothing here is compared across runs but ratios.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import random
 import statistics
@@ -22,8 +21,6 @@ Form: TypeAlias = "Callable[[], Awaitable[float]]"
 """One round of something: nanoseconds for each call."""
 
 _QUARTERS: Final = 4
-# Seconds. Calls that never wait leave the event loop no time for polls, as no server would.
-YIELD: Final = 0.003
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +85,10 @@ async def _take_turns(
 ) -> None:
     order, shuffled = list(forms), random.Random(1)  # noqa: S311 - an order, the same each time
     for form in forms.values():
-        await asyncio.sleep(YIELD)
         await form()
     for _ in range(rounds):
         shuffled.shuffle(order)
         for name in order:
-            await asyncio.sleep(YIELD)
             gc.collect()
             gc.disable()
             try:

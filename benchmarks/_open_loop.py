@@ -42,7 +42,7 @@ class _Client:
         for _ in range(CONNECTIONS):
             connection = socket.create_connection(("127.0.0.1", port))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setblocking(False)
+            connection.settimeout(0)
             self._selector.register(connection, selectors.EVENT_READ)
             self._idle.append(connection)
 
@@ -72,7 +72,9 @@ class _Client:
         self._selector.close()
 
 
-def fire(port: int, headers: Sequence[tuple[bytes, bytes]], rate: float, seconds: float) -> list[float]:
+def fire(
+    port: int, headers: Sequence[tuple[bytes, bytes]], rate: float, seconds: float
+) -> list[float]:
     """Latencies in seconds of requests that came at random, ``rate`` a second on average."""
     fields = b"".join(b"%s: %s\r\n" % field for field in headers)
     client = _Client(port, b"GET /v4/jobGroups HTTP/1.1\r\n" + fields + b"\r\n")

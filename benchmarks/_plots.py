@@ -23,19 +23,22 @@ _THEIRS: Final = "#d29922"
 _COLOURS: Final = (_OURS, "#3fb950", _THEIRS, "#db6d28", "#a371f7")
 _WIDTH: Final = 7.5  # inches
 _DARK: Final = (
-    "<style>@media (prefers-color-scheme: dark) {{"
-    ' [style*="fill: {ink}"] {{ fill: {light} !important }}'
-    ' [style*="stroke: {ink}"] {{ stroke: {light} !important }} }}</style>'
-).format(ink=_INK, light=_LIGHT_INK)
+    "<style>@media (prefers-color-scheme: dark) {"
+    f' [style*="fill: {_INK}"] {{ fill: {_LIGHT_INK} !important }}'
+    f' [style*="stroke: {_INK}"] {{ stroke: {_LIGHT_INK} !important }} }}</style>'
+)
 
 _Results = dict[str, Any]
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
-    colours = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     mpl.rcParams.update(
         {
-            **dict.fromkeys(colours, _INK),
+            "text.color": _INK,
+            "axes.labelcolor": _INK,
+            "axes.edgecolor": _INK,
+            "xtick.color": _INK,
+            "ytick.color": _INK,
             "font.size": 9,
             "svg.hashsalt": "bearer-guard",  # the same results make the same file
             "axes.spines.top": False,
@@ -66,7 +69,9 @@ def _rows(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _hot_path(results: _Results) -> str:
     """What each form adds, over what the floor adds."""
-    rows = [r for r in results["tables"][0]["rows"] if r["added_ns"] and "WebSocket" not in r["name"]]
+    rows = [
+        r for r in results["tables"][0]["rows"] if r["added_ns"] and "WebSocket" not in r["name"]
+    ]
     rows.sort(key=lambda row: float(row["ratio"]))
     figure, axes = _figure(0.22 * len(rows) + 0.7)
     colours = [
@@ -77,7 +82,9 @@ def _hot_path(results: _Results) -> str:
     _bars(axes, [row["name"] for row in rows], values, colours)
     axes.set_xscale("log")
     for i, value in enumerate(values):
-        axes.annotate(f"{value:.3g}", (value, i), xytext=(3, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            f"{value:.3g}", (value, i), xytext=(3, 0), textcoords="offset points", va="center"
+        )
     axes.set_xlim(0.05, max(values) * 2.5)
     axes.set_xlabel("time added to a request, over what the hand-written floor adds (log scale)")
     return _svg(figure)
@@ -135,7 +142,9 @@ def _revocation_lag(results: _Results) -> str:
             label=f"{row['store']}, {'with hints' if row['hints'] else 'polls alone'}",
         )
     axes.axvline(5000, color=_INK, linewidth=0.8, linestyle=":")
-    axes.annotate("the bound: 5 s", (5000, 4), xytext=(-3, 0), textcoords="offset points", ha="right")
+    axes.annotate(
+        "the bound: 5 s", (5000, 4), xytext=(-3, 0), textcoords="offset points", ha="right"
+    )
     axes.set_xscale("log")
     axes.set_xlabel("milliseconds after the end (log scale)")
     axes.set_ylabel("% refused elsewhere")

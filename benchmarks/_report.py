@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["RESULTS", "Table", "cell", "command", "load", "machine", "tell"]
 
 RESULTS: Final = Path(__file__).parent / "results"
-_PACKAGES: Final = ("bearer-guard", "starlette", "cryptography", "uvicorn", "granian", "hypercorn")
+_PACKAGES: Final = (
+    *("bearer-guard", "starlette", "cryptography", "sqlalchemy", "asyncpg", "asyncmy", "redis"),
+    *("uvicorn", "granian", "hypercorn", "uvloop"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 import pytest
+
 from tests.stores.redis_servers import a_redis, redis_program, valkey_program
 from tests.stores.servers import Database, a_mariadb, a_postgresql
 

@@ -15,6 +15,7 @@ from tests.support import LOOPBACK, Running, StartError, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 __all__ = ["CLIENT_CORE", "SERVERS", "cpu_ns", "pinned", "serve"]
 
@@ -81,7 +82,7 @@ def serve(server: str, env: dict[str, str], *, workers: int = 1) -> Iterator[tup
         yield port, child.pid
 
 
-def _running(command: list[str], port: int, env: dict[str, str]) -> Iterator[Running]:
+def _running(command: list[str], port: int, env: dict[str, str]) -> AbstractContextManager[Running]:
     path = {"PYTHONPATH": str(_ROOT)}
     return running(command, ready=partial(_answers, port), env=path | env, cwd=_ROOT)
 

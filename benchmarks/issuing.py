@@ -113,7 +113,9 @@ class Bench:
         return (time.perf_counter_ns() - begun) / gone
 
 
-async def _time(call: Callable[[], Awaitable[None]], calls: int = _CALLS, at_once: int = 1) -> float:
+async def _time(
+    call: Callable[[], Awaitable[None]], calls: int = _CALLS, at_once: int = 1
+) -> float:
     """Nanoseconds a call; so many at once share the time."""
     begun = time.perf_counter_ns()
     for _ in range(0, calls, at_once):

@@ -6,73 +6,30 @@ between its two marks.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import click
 
+from ._markdown import fill, names_in
 from ._plots import PLOTS
-from ._report import cell, load
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-__all__ = ["fill", "markdown"]
+from ._report import load
 
 _DOCS: Final = Path(__file__).parents[1] / "docs"
-_MARKED: Final = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
-_LONG: Final = "sorted_ms"
-
-
-def markdown(results: Mapping[str, Any]) -> str:
-    """All tables of a benchmark, and where they were measured."""
-    about = (
-        f"Measured on {results['date']}: {results['cpu']}, {results['cores']} cores, load"
-        f" {results['load']}; Python {results['python']},"
-        f" {', '.join(f'{name} {found}' for name, found in results['versions'].items())};"
-        f" {results['rounds']} rounds.\n"
-    )
-    return "\n".join([about, *(_table(table) for table in results["tables"])])
-
-
-def _table(table: Mapping[str, Any]) -> str:
-    lines = [f"*{table['title']}*", ""]
-    if table["rows"]:
-        names = [name for name in table["rows"][0] if name != _LONG]
-        lines += [_line(names), _line(["---", *["--:"] * (len(names) - 1)])]
-        lines += [_line([cell(row[name]) for name in names]) for row in table["rows"]]
-        lines.append("")
-    lines += [f"- {remark}" for remark in table["remarks"]]
-    return "\n".join(lines) + ("\n" if table["remarks"] else "")
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def fill(text: str, found: Mapping[str, Mapping[str, Any]]) -> str:
-    """A document with the tables of these results between its marks."""
-
-    def tables(match: re.Match[str]) -> str:
-        results = found.get(match[2])
-        return match[0] if results is None else match[1] + "\n" + markdown(results) + match[3]
-
-    return _MARKED.sub(tables, text)
 
 
 @click.command()
 def main() -> None:
     """Draw and write down what was measured last."""
     page = _DOCS / "performance.md"
-    names = _MARKED.findall(page.read_text())
-    found = {name: results for _, name, _ in names if (results := load(name)) is not None}
-    page.write_text(fill(page.read_text(), found))
-    for name, results in found.items():
-        if name in PLOTS:
+    text = page.read_text()
+    found = {name: results for name in names_in(text) if (results := load(name)) is not None}
+    page.write_text(fill(text, found))
+    for name, plot in PLOTS.items():
+        if name in found:
             path = _DOCS / "images" / f"bench-{name.replace('_', '-')}.svg"
             path.parent.mkdir(exist_ok=True)
-            path.write_text(PLOTS[name](results))
+            path.write_text(plot(found[name]))
     click.echo(f"docs/performance.md: {', '.join(found)}")
 
 

@@ -20,15 +20,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from bearer_guard import Keyring, Policy, open_store
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.issuing import Issuer, Principal
 
 from ._measure import spread
 from ._report import Table, command, tell
-from ._servers import places
+from ._servers import STORES, places
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from bearer_guard import Store
@@ -123,9 +126,10 @@ def _measure_place(place: Place, ends: int) -> list[Lag]:
 
 
 @command(rounds=50)
-def main(rounds: int, *, as_json: bool, out: Path | None) -> None:
+@click.option("--store", "stores", multiple=True, default=list(STORES), help="Only this one.")
+def main(rounds: int, *, as_json: bool, out: Path | None, stores: Sequence[str]) -> None:
     """Measure how long ended tokens live on in another process. A round is one end."""
-    with places() as found:
+    with places(stores) as found:
         lags = [lag for place in found for lag in _measure_place(place, rounds)]
     table = Table("lag of an end in another process", lags)
     tell("revocation lag", [table], rounds=rounds, as_json=as_json, out=out)

@@ -22,9 +22,9 @@ import click
 from ._asgi import request
 from ._measure import spread
 from ._report import Table, command, tell
+from ._served import FORMS, PEERS, environment, prepare, token_for
 from ._servers import folder
 from ._serving import CLIENT_CORE, SERVERS, cpu_ns, pinned, serve
-from ._served import FORMS, PEERS, environment, prepare, token_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,9 @@ def _share(form: str, loads: dict[str, list[Load]]) -> Share:
 
 @command(rounds=7)
 @click.option("--server", "servers", multiple=True, default=list(SERVERS), help="Only this one.")
-@click.option("--peers/--no-peers", default=True, help="Behind the first server, other libraries too.")
+@click.option(
+    "--peers/--no-peers", default=True, help="Behind the first server, other libraries too."
+)
 @click.option("--workers/--no-workers", default=True, help="Several workers of uvicorn, too.")
 def main(
     rounds: int,

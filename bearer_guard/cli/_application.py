@@ -22,11 +22,12 @@ from bearer_guard import BearerGuard
 from bearer_guard.endpoints.api import api_routes
 from bearer_guard.endpoints.health import health_routes
 from bearer_guard.endpoints.oauth import oauth_routes
+from bearer_guard.endpoints.page import page_routes
 from bearer_guard.errors import ConfigurationError, StoreUnavailable
 from bearer_guard.issuing import Issuer
 from bearer_guard.store import open_store
 
-from ._logins import logins_of
+from ._logins import logins_of, page_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +109,10 @@ def assemble(service: Service) -> ASGIApp:
         realm=service.realm,
     )
     oauth = oauth_routes(verifier, issuer, realm=service.realm)
-    routes = [*health_routes(ready), *(_opened_first(r, verifier) for r in (*api, *oauth))]
+    options = page_options(store, service.place.logins, logins)
+    page = page_routes(store, keyring, **(options | {"issuer": issuer}))
+    opened = (_opened_first(route, verifier) for route in (*api, *oauth, *page))
+    routes = [*health_routes(ready), *opened]
     return _Beside(routes, cast("ASGIApp", guard))  # its callable in a slot is lost on pyright
 
 

@@ -99,6 +99,7 @@ def _lines_to_paste(url: str, *, admin: str, alice: str) -> str:
     tokens = f"{url}/v4/apiAccessTokens"
     return f"""\
 A sample API behind the guard: {url}
+The Access Tokens page: {url}/access-tokens
 
   administrator   admin   {admin}
   user            alice   {alice}

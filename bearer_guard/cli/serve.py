@@ -84,7 +84,7 @@ def serve(
     realm: str,
     prefix: str,
 ) -> object:
-    """Serve an ASGI application behind the guard, with the HTTP API beside it.
+    """Serve an ASGI application behind the guard, with the HTTP API and the page beside it.
 
     MODULE is looked for in the working directory first.
 
@@ -94,6 +94,8 @@ def serve(
           take Basic or Bearer credentials, and refuse requests without
       /oauth/introspect, /oauth/revoke
           take a Bearer token, and refuse requests without
+      /access-tokens…, /login…, /logout
+          the Access Tokens page: takes a log-in, no token; /saml/… and /oidc/… with a provider
       /healthz, /readyz
           need no credentials
 

@@ -57,7 +57,7 @@ class Days(click.ParamType):  # type: ignore[type-arg] # not generic before clic
 class TokenId(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.5
     """The ID of a token. What is none is not repeated: it may be the token itself."""
 
-    name = "id"
+    name = "uuid"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None

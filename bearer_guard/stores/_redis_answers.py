@@ -30,7 +30,7 @@ __all__ = ["CALL_SECONDS", "NobodyKnows", "all_of", "answers", "failure"]
 
 T = TypeVar("T")
 
-CALL_SECONDS: Final = 0.75  # for one round trip, and finding out where to
+CALL_SECONDS: Final = 0.7  # for one round trip, and finding out where to
 
 _REFUSALS: Final = {
     ReadOnlyError: "is a replica, and not the primary",

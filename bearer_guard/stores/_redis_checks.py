@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from bearer_guard.errors import ConfigurationError
 from bearer_guard.store import Finding
@@ -39,11 +39,13 @@ class Settings:
         where: Its address.
         info: The lines of ``INFO``.
         config: Its configuration; ``None``: it does not say.
+        tells_role: Whether this user may ask for its replicas.
     """
 
     where: str
     info: dict[str, str]
     config: dict[str, str] | None
+    tells_role: bool = True
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -73,13 +75,18 @@ async def inspect(db: Database) -> list[Finding]:
 
 async def read_settings(node: Node) -> Settings:
     """What a server tells about itself."""
-    info, config = await node.send([("INFO",), ("CONFIG", "GET", *_SETTINGS)])
+    info, config, role = await node.send([("INFO",), ("CONFIG", "GET", *_SETTINGS), ("ROLE",)])
     if isinstance(info, ResponseError):
         raise info
     lines = cast("bytes", info).decode().splitlines()
     pairs = (line.partition(":") for line in lines if ":" in line)
     where = f"{node.address.host}:{node.address.port}"
-    return Settings(where, {name: value for name, _, value in pairs}, _config(config))
+    return Settings(
+        where,
+        {name: value for name, _, value in pairs},
+        _config(config),
+        tells_role=not isinstance(role, NoPermissionError),
+    )
 
 
 def _config(reply: Reply | ResponseError) -> dict[str, str] | None:
@@ -139,6 +146,12 @@ def _persistence(server: Settings) -> Iterator[Finding]:
 
 
 def _rest(server: Settings) -> Iterator[Finding]:
+    if not server.tells_role:
+        yield Finding(
+            "warning",
+            f"{server.name} does not let this user call ROLE, so that no replica is waited for and"
+            " a fail-over can undo changes; give it that command",
+        )
     if server.config is None:
         yield Finding(
             "warning",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncmy
 from asyncmy import errors
@@ -60,7 +60,7 @@ class AsyncmyDriver:
         if url.query.get("ssl", "true") != "true":
             raise ConfigurationError("ssl in a MySQL URL can only be true")
         query = {name: str(value) for name, value in url.query.items()}
-        self._options: Final[dict[str, object]] = {
+        self._options: Final[dict[str, Any]] = {
             "host": url.host or "localhost",
             "port": url.port or 3306,
             "user": url.username,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
@@ -74,8 +74,7 @@ class AsyncpgDriver:
         self, connection: asyncpg.Connection, sql: str, values: Values
     ) -> Sequence[Sequence[object]]:
         """Ask, with nothing between."""
-        found: Sequence[Any] = await connection.fetch(sql, *values)
-        return found
+        return cast("Sequence[Sequence[object]]", await connection.fetch(sql, *values))
 
     async def listen(
         self, connection: asyncpg.Connection, channel: str, silence: float

@@ -47,7 +47,7 @@ def refuse_replica(fence: object) -> None:
 
 
 async def fenced_rows(
-    connection: AsyncConnection, speech: Speech, wanted: Select[Any]
+    connection: AsyncConnection, speech: Speech, wanted: Select[*tuple[Any, ...]]
 ) -> list[Row[Any]]:
     """What is found, in no order; its first column is never NULL.
 

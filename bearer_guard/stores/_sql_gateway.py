@@ -201,9 +201,8 @@ class Gateway:
                 await greenlet_spawn(lent.invalidate)  # in the middle of an answer, perhaps
                 raise
             finally:
-                await greenlet_spawn(
-                    lent.close
-                )  # which closes it for good where there are too many
+                # Where there are more than the pool keeps, this closes it: that has to be awaited.
+                await greenlet_spawn(lent.close)
 
     def _current(self) -> Pool:
         pool = self._pool

@@ -98,7 +98,7 @@ async def trim(connection: AsyncConnection, now_ms: int) -> None:
 
 
 @cache
-def _poll(fence_text: str) -> Select[Any]:
+def _poll(fence_text: str) -> Select[*tuple[Any, ...]]:
     """One row for the counter, repeated for each row of the log from ``:since`` on."""
     here = fence(fence_text)
     logged = and_(LOG.c.revision >= bindparam("since"), LOG.c.revision <= META.c.revision)

@@ -84,6 +84,7 @@ async def fill(gateway: Gateway) -> None:
     Raises:
         StoreUnavailable: It could not be done, nor did anybody else do it.
     """
+    failure: StoreUnavailable | None = None
     for _ in range(_TRIES):
         try:
             await migrate(gateway)
@@ -97,7 +98,7 @@ async def fill(gateway: Gateway) -> None:
             check(found)
             return
         await asyncio.sleep(_PAUSE_SECONDS)
-    raise failure
+    raise failure or StoreUnavailable("the tables could not be made")
 
 
 async def migrate(gateway: Gateway) -> None:
@@ -127,7 +128,7 @@ def _migrate(connection: Connection) -> None:
 
     config = Config()
     connection.execute(_VERSIONS)
-    scripts = str(files(__package__) / "migrations")
+    scripts = str(files("bearer_guard.stores") / "migrations")
     config.set_main_option("script_location", scripts.replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

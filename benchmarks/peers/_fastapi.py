@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Depends, FastAPI, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["BASE", "add_route", "bare_app"]
 
@@ -26,7 +26,7 @@ def bare_app() -> FastAPI:
     return app
 
 
-def add_route(app: FastAPI, dependency: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+def add_route(app: FastAPI, dependency: Callable[..., Awaitable[object]]) -> None:
     """The same route, guarded, its endpoint given what the dependency found."""
 
     async def hello(_: Any = Depends(dependency)) -> Response:  # noqa: ANN401, B008

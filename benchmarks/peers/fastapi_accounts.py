@@ -13,7 +13,12 @@ from fastapi import Depends, FastAPI
 from fastapi_users import BaseUserManager, FastAPIUsers, UUIDIDMixin
 from fastapi_users.authentication import AuthenticationBackend, BearerTransport, JWTStrategy
 from fastapi_users.db import SQLAlchemyBaseUserTableUUID, SQLAlchemyUserDatabase
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import DeclarativeBase
 
 from ._fastapi import BASE, add_route, bare_app
@@ -36,6 +41,9 @@ class User(SQLAlchemyBaseUserTableUUID, Base):
     pass
 
 
+Users = SQLAlchemyUserDatabase[User, UUID]
+
+
 class Manager(UUIDIDMixin, BaseUserManager[User, UUID]):
     reset_password_token_secret = SECRET
     verification_token_secret = SECRET
@@ -49,16 +57,20 @@ async def peers(stack: AsyncExitStack) -> list[Peer]:
     engine = create_async_engine(f"sqlite+aiosqlite:///{scratch(stack)}/users.db")
     stack.push_async_callback(engine.dispose)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
-    tokens = await _fill(engine.begin, sessions)
+    tokens = await _fill(engine, sessions)
 
     async def session() -> AsyncIterator[AsyncSession]:
         async with sessions() as one:
             yield one
 
-    async def database(one: AsyncSession = Depends(session)) -> AsyncIterator[object]:  # noqa: B008
+    async def database(
+        one: AsyncSession = Depends(session),  # noqa: B008 - FastAPI's way
+    ) -> AsyncIterator[Users]:
         yield SQLAlchemyUserDatabase(one, User)
 
-    async def manager(users: object = Depends(database)) -> AsyncIterator[Manager]:  # noqa: B008
+    async def manager(
+        users: Users = Depends(database),  # noqa: B008 - FastAPI's way
+    ) -> AsyncIterator[Manager]:
         yield Manager(users)
 
     transport = BearerTransport(tokenUrl="auth/jwt/login")
@@ -70,10 +82,13 @@ async def peers(stack: AsyncExitStack) -> list[Peer]:
     return [await asgi_peer(name, app, tokens, setting=setting, base=base, calls=60)]
 
 
-async def _fill(begin, sessions) -> list[str]:  # noqa: ANN001 - SQLAlchemy's own
-    async with begin() as connection:
+async def _fill(engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession]) -> list[str]:
+    async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    users = [User(email=f"{n}@example.com", hashed_password="-") for n in range(PEER_TOKENS)]
+    users = [
+        User(email=f"{n}@example.com", hashed_password="-")  # noqa: S106 - nobody logs in
+        for n in range(PEER_TOKENS)
+    ]
     async with sessions() as session:
         session.add_all(users)
         await session.commit()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["jwt_claims", "peers", "pyjwt_layer"]
 
-_REQUIRED = ("exp", "sub", "aud")
+_REQUIRED = ["exp", "sub", "aud"]
 _AUDIENCE = "api"
 
 
@@ -72,11 +72,14 @@ def jwt_claims() -> dict[str, Any]:
 
 def pyjwt_layer(app: ASGIApp, key: Any, algorithm: str = "HS256") -> ASGIApp:  # noqa: ANN401
     """An application behind PyJWT. ``key``: of the kind that the algorithm takes."""
-    options = {"require": list(_REQUIRED)}
 
     def verify(token: str) -> dict[str, Any]:
         return jwt.decode(
-            token, key, algorithms=[algorithm], audience=_AUDIENCE, options=options
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=_AUDIENCE,
+            options={"require": _REQUIRED},
         )
 
     return layer(app, verify, jwt.InvalidTokenError)
@@ -118,8 +121,12 @@ async def _pyjwt() -> list[Peer]:
 
 
 async def _joserfc() -> list[Peer]:
+    keys: dict[str, OctKey | ECKey] = {
+        "HS256": OctKey.generate_key(256),
+        "ES256": ECKey.generate_key("P-256"),
+    }
     found = []
-    for name, key in {"HS256": OctKey.generate_key(256), "ES256": ECKey.generate_key()}.items():
+    for name, key in keys.items():
         tokens = [jose.encode({"alg": name}, jwt_claims(), key) for _ in range(PEER_TOKENS)]
         app = _joserfc_layer(bare, key, name)
         setting = f"jwt.decode with {name}, then a JWTClaimsRegistry; no revocation"

@@ -5,7 +5,7 @@ https://pypi.org/project/litestar-api-auth/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from litestar import Litestar, Response, get
 from litestar_api_auth import APIAuthConfig, APIAuthPlugin, mint_api_key, require_api_key
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from litestar.types import Guard
+    from starlette.types import ASGIApp
 
 __all__ = ["peers"]
 
@@ -43,8 +44,8 @@ async def peers(stack: AsyncExitStack) -> list[Peer]:
         enable_openapi=False,
     )
     plain, guarded = _app(), _app([APIAuthPlugin(config=config)], [require_api_key])
-    for app in (plain, guarded):
-        await stack.enter_async_context(app.lifespan())
+    for one in (plain, guarded):
+        await stack.enter_async_context(one.lifespan())
     tokens = [
         (await mint_api_key(backend, name=f"key {n}", scopes=["read"], prefix=_PREFIX))[0]
         for n in range(PEER_TOKENS)
@@ -52,10 +53,10 @@ async def peers(stack: AsyncExitStack) -> list[Peer]:
     return [
         await asgi_peer(
             name_of("litestar-api-auth"),
-            guarded,
+            cast("ASGIApp", guarded),
             tokens,
             setting="APIAuthPlugin and require_api_key on a Litestar route; MemoryBackend",
-            base=("bare Litestar", plain),
+            base=("bare Litestar", cast("ASGIApp", plain)),
             calls=200,
         )
     ]

@@ -34,7 +34,10 @@ def main(
 ) -> None:
     """Measure how figures change with size, and what follows for far more."""
     tables: list[Table] = []
-    growth, row_bytes, entries, polled = [], 0.0, [], []
+    growth: list[Growth] = []
+    entries: list[Cached] = []
+    polled: list[Polls] = []
+    row_bytes = 0.0
     if "store" in parts:
         sizes = stored.SIZES[:3] if quick else stored.SIZES
         growth, row_bytes = asyncio.run(stored.measure(rounds, sizes))

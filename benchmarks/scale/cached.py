@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bearer_guard import BearerGuard, Keyring
-from bearer_guard.hot_path import MOST_REMEMBERED
 from bearer_guard.clock import SYSTEM_CLOCK
+from bearer_guard.hot_path import MOST_REMEMBERED
 from bearer_guard.stores.memory import MemoryStore
 from bearer_guard.testing import a_record, a_token
 from bearer_guard.testing.records import DAY_MS
-
 from benchmarks._asgi import bare, http_scope, request, status_of
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ async def _measure(store: MemoryStore, keyring: Keyring, texts: Sequence[str]) -
         await guard.verifier.find(text.encode())
 
     async def ask(text: str) -> None:
-        assert await status_of(guard, request(text), http_scope) == 200  # noqa: PLR2004
+        assert await status_of(guard, request(text), http_scope) == 200
 
     gc.collect()
     gc.freeze()  # what is there already is no part of a collection

@@ -42,7 +42,9 @@ class Latency:
     ratio: float
 
 
-def measure(rounds: int, *, seconds: float = 2.0, servers: Sequence[str] = SERVERS) -> list[Latency]:
+def measure(
+    rounds: int, *, seconds: float = 2.0, servers: Sequence[str] = SERVERS
+) -> list[Latency]:
     """All percentiles behind each server."""
     return [row for server in servers for row in _measure(server, rounds, seconds)]
 

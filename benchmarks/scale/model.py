@@ -67,7 +67,7 @@ class Line:
     how: str
 
 
-def model(measured: Measured, world: World = World()) -> list[Line]:  # noqa: B008 - immutable
+def model(measured: Measured, world: World = World()) -> list[Line]:
     """What such a world would ask of a store and of each process."""
     polls = world.processes / 1.0
     reads = world.processes * world.active / _T
@@ -79,16 +79,18 @@ def model(measured: Measured, world: World = World()) -> list[Line]:  # noqa: B0
     read_us = measured.read_us * growth
     return [
         Line("polls", f"{polls:,.0f}/s", "one a second and process"),
-        Line("their processor time", _cores(polls * measured.poll_us), "× us_a_poll, the dearest"),
+        Line("their processor time", _cores(polls * measured.poll_us), "x us_a_poll, the dearest"),
         Line("hits without the store", f"{shared:.1%}", "each token is read once a minute"),
-        Line("reads", f"{reads:,.0f}/s", "processes × active tokens / 60 s"),
-        Line("a read", f"{read_us:,.0f} µs", f"{growth:.2f} × that among a thousand, by log10"),
-        Line("their processor time", _cores(reads * read_us), "reads × a read, unbatched"),
-        Line("last uses", f"{uses:,.0f} rows/s", "processes × active / 45 s, in statements of 1,000"),
+        Line("reads", f"{reads:,.0f}/s", "processes x active tokens / 60 s"),
+        Line("a read", f"{read_us:,.0f} µs", f"{growth:.2f} x that among a thousand, by log10"),
+        Line("their processor time", _cores(reads * read_us), "reads x a read, unbatched"),
+        Line(
+            "last uses", f"{uses:,.0f} rows/s", "processes x active / 45 s, in statements of 1,000"
+        ),
         Line("ids in a poll", f"{world.ends_s:,.0f}", "ends a second"),
         Line("evictions", f"{world.ends_s:,.0f}/s", "in each process, a dictionary's pop"),
-        Line("the store", f"{world.tokens * measured.row_bytes / _GIB:,.0f} GiB", "tokens × bytes"),
-        Line("a process", f"{world.active * measured.entry_bytes / 2**20:,.0f} MiB", "× entry"),
+        Line("the store", f"{world.tokens * measured.row_bytes / _GIB:,.0f} GiB", "tokens x bytes"),
+        Line("a process", f"{world.active * measured.entry_bytes / 2**20:,.0f} MiB", "x entry"),
     ]
 
 

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from bearer_guard import open_store
 from bearer_guard.testing import a_record
-
 from benchmarks._serving import cpu_ns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from bearer_guard import Store
-
     from benchmarks._servers import Place
 
 __all__ = ["Polls", "measure"]

@@ -15,7 +15,6 @@ from bearer_guard import open_store
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.testing import a_record
 from bearer_guard.testing.records import DAY_MS
-
 from benchmarks._measure import interleave, ratios
 from benchmarks._servers import folder
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,9 +122,19 @@ OURS = [
     ("POST", "/oauth/revoke", 400),
     ("GET", "/oauth/revoke", 405),
 ]
+PAGE = [
+    ("GET", "/login", 200),
+    ("PUT", "/login", 405),
+    ("GET", "/logout", 303),
+    ("GET", "/access-tokens", 303),
+    ("POST", "/access-tokens/new", 303),
+    ("GET", "/access-tokens/nosuch/delete", 303),
+    ("GET", "/access-tokens/settings", 303),
+    ("GET", "/access-tokens/static/page.css", 200),
+]
 
 
-@pytest.mark.parametrize(("method", "path", "status"), OURS)
+@pytest.mark.parametrize(("method", "path", "status"), OURS + PAGE)
 def test_the_routes_of_the_endpoints_never_reach_the_application(
     method: str, path: str, status: int, service: Service
 ) -> None:
@@ -133,6 +144,7 @@ def test_the_routes_of_the_endpoints_never_reach_the_application(
             path,
             headers=bearer(client),
             json={} if method in {"POST", "PATCH"} else None,
+            follow_redirects=False,
         )
         assert answer.status_code == status
         assert '"path"' not in answer.text
@@ -159,6 +171,13 @@ def test_the_routes_of_the_endpoints_never_reach_the_application(
         "/metrics",
         "/oauth",
         "/oauth/token",
+        "/login/",
+        "/login/saml",
+        "/saml/acs",
+        "/oidc/callback",
+        "/access-tokens/",
+        "/access-tokens/nosuch",
+        "/access-tokensX",
         "/docs",
     ],
 )
@@ -175,6 +194,7 @@ def test_what_needs_no_credentials_is_what_the_help_says(service: Service, alice
     text = " ".join(alice("serve", "--help").stdout.split())
     assert "/healthz, /readyz need no credentials" in text
     assert "/oauth/introspect, /oauth/revoke take a Bearer token" in text
+    assert "/access-tokens…, /login…, /logout the Access Tokens page" in text
     with client_of(service) as client:
         for method, path, _ in OURS:
             status = client.request(method, path).status_code
@@ -182,6 +202,44 @@ def test_what_needs_no_credentials_is_what_the_help_says(service: Service, alice
         assert client.get("/").json()["user"] == ""
         assert client.get("/open/x").status_code == 200
         assert client.get("/open").status_code == 401
+
+
+def test_the_page_makes_tokens_that_work_and_ends_them_at_once(service: Service) -> None:
+    with client_of(service) as client:
+        page = PageClient(client)
+        page.submit("/login", username="alice", password=PASSWORD)
+        shown = page.submit("/access-tokens/new", days="1", description="by the page")
+        value = re.search(r"<textarea[^>]*>([^<]+)</textarea>", shown)
+        assert value is not None
+        token = {"authorization": f"Bearer {value[1]}"}
+        assert client.get("/reports", headers=token).json()["user"] == "alice"
+        listed = client.get("/v4/apiAccessTokens", headers=token).json()["data"]
+        page.submit(f"/access-tokens/{listed[0]['tokenId']}/delete")
+        assert client.get("/reports", headers=token).status_code == 401
+
+
+class PageClient:
+    """A browser without scripts."""
+
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
+
+    def submit(self, path: str, **fields: str) -> str:
+        """Fill in the form of a page; the page that it leads to."""
+        form = re.findall(r'name="csrf" value="([^"]+)"', self.client.get(path).text)[-1]
+        answer = self.client.post(path, data={"csrf": form, **fields})
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+
+def test_the_page_and_the_api_count_failed_log_ins_together(service: Service) -> None:
+    with client_of(service) as client:
+        for _ in range(10):
+            wrong = basic("alice", "wrong horse battery")
+            assert client.get("/v4/users", headers=wrong).status_code == 401
+        form = re.findall(r'name="csrf" value="([^"]+)"', client.get("/login").text)[-1]
+        fields = {"csrf": form, "username": "alice", "password": PASSWORD}
+        assert client.post("/login", data=fields).status_code == 429
 
 
 def test_a_websocket_is_the_applications_on_every_path(service: Service) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from urllib.request import urlopen
 
 from tests.cli.support import Cli, ask, serving
 from tests.support import Running, require
@@ -48,6 +49,13 @@ def test_the_lines_can_be_pasted_into_any_shell(bare: Cli) -> None:
         comments = re.findall(r"^#.*$", pasted(child.log()), re.MULTILINE)
     assert comments
     assert not [comment for comment in comments if re.search(r"[\"'`$;&|<>()]", comment)]
+
+
+def test_the_page_is_there(bare: Cli) -> None:
+    with serving(bare.folder, "demo", env={"TMPDIR": str(bare.folder)}) as (port, child):
+        assert f"The Access Tokens page: http://127.0.0.1:{port}/access-tokens" in child.log()
+        with urlopen(f"http://127.0.0.1:{port}/login") as answer:
+            assert b"Access Tokens" in answer.read()
 
 
 def test_everything_is_gone_with_it(bare: Cli) -> None:

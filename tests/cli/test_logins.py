@@ -1,7 +1,9 @@
 """`_logins`: the ways to log in that the file asks for."""
 
 import base64
+import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,23 @@ from starlette.testclient import TestClient
 
 from bearer_guard import ConfigurationError
 from bearer_guard.cli._application import Service, assemble
-from bearer_guard.cli._logins import check_logins, logins_of
+from bearer_guard.cli._logins import check_logins, logins_of, page_options
 from bearer_guard.cli._workplace import Place
 from bearer_guard.issuing.logins.ldap import LdapLogin
+from bearer_guard.issuing.logins.oidc import OidcLogin
 from bearer_guard.issuing.logins.password import AccountDirectory
+from bearer_guard.issuing.logins.saml import SamlLogin
 from bearer_guard.stores.memory import MemoryStore
 from tests.cli.support import PASSWORD, Cli
+from tests.issuing.logins.certificates import Authority
 from tests.issuing.logins.conftest import authority, directory
+from tests.issuing.logins.idp import IdentityProvider
 from tests.issuing.logins.people import ADMINS, MAKERS, words_of
 from tests.issuing.logins.slapd import PEOPLE, Slapd
 
 __all__ = ["authority", "directory"]  # fixtures
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "logins.md"
 LDAP = {"url": "ldaps://dc.example.com", "user_dn": "uid={username},dc=example,dc=com"}
 
 
@@ -35,6 +42,8 @@ LDAP = {"url": "ldaps://dc.example.com", "user_dn": "uid={username},dc=example,d
         ({"password": {"enabled": "no"}}, "logins.password.enabled must be true or false"),
         ({"ldap": LDAP | {"uri": "x"}}, "unknown key logins.ldap.uri"),
         ({"ldap": LDAP | {"server": "x"}}, "unknown key logins.ldap.server"),
+        ({"saml": {"acs": "x"}}, "unknown key logins.saml.acs"),
+        ({"oidc": {"client_secret": "x"}}, "unknown key logins.oidc.client_secret"),
     ],
 )
 def test_what_means_nothing_is_an_error_that_names_it(table: object, problem: str) -> None:
@@ -66,10 +75,11 @@ def test_a_setting_that_cannot_work_is_an_error() -> None:
         logins_of(MemoryStore(), {"ldap": LDAP | {"url": "ldap://dc.example.com"}})
 
 
-def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bearer_guard.issuing.logins.ldap", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'bearer-guard\[ldap\]'"):
-        check_logins({"ldap": LDAP})
+@pytest.mark.parametrize("name", ["ldap", "saml", "oidc"])
+def test_a_missing_package_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, f"bearer_guard.issuing.logins.{name}", None)
+    with pytest.raises(ConfigurationError, match=rf"pip install 'bearer-guard\[{name}\]'"):
+        check_logins({name: {"url": "x"}})
 
 
 def test_a_store_without_accounts_is_a_configuration_error() -> None:
@@ -78,6 +88,66 @@ def test_a_store_without_accounts_is_a_configuration_error() -> None:
 
     with pytest.raises(ConfigurationError, match="keeps no accounts"):
         logins_of(TokensOnly(), {})
+
+
+EXAMPLES = re.findall(r"```toml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_of_the_document_means_something(example: str) -> None:
+    check_logins(tomllib.loads(example)["logins"])
+
+
+def test_the_document_has_an_example_of_each() -> None:
+    found = {name for example in EXAMPLES for name in tomllib.loads(example)["logins"]}
+    assert found >= {"ldap", "saml", "oidc"}
+
+
+OIDC = {
+    "issuer": "https://login.example.com",
+    "client_id": "bearer-guard",
+    "redirect_uri": "https://app.example.com/oidc/callback",
+}
+
+
+def test_the_page_offers_what_the_file_asks_for(tmp_path: Path, authority: Authority) -> None:
+    store = MemoryStore()
+    saml = {
+        "entity_id": "https://app.example.com/saml/metadata",
+        "acs_url": "https://app.example.com/saml/acs",
+        "idp_metadata": str(IdentityProvider(tmp_path, authority).metadata_file),
+    }
+    table = {"password": {"enabled": False}, "saml": saml, "oidc": OIDC}
+    options = page_options(store, table, logins_of(store, table))
+    assert isinstance(options["saml"], SamlLogin)
+    assert isinstance(options["oidc"], OidcLogin)
+    assert options["by_password"] is False
+    assert page_options(store, {}, logins_of(store, {})).keys() & {"saml", "oidc"} == set()
+
+
+@pytest.mark.parametrize(
+    ("table", "by_password", "people"),
+    [
+        ({}, True, set()),
+        ({"password": {"enabled": False}}, False, set()),
+        ({"password": {"enabled": False}, "ldap": LDAP}, True, set()),
+        ({"ldap": LDAP | {"bind_dn": "cn=reader", "bind_password_file": __file__}}, True, {"ldap"}),
+    ],
+)
+def test_a_directory_is_asked_afresh_where_it_can_be(
+    table: dict[str, Any], by_password: object, people: set[str]
+) -> None:
+    store = MemoryStore()
+    options = page_options(store, table, logins_of(store, table))
+    assert options["by_password"] is by_password
+    assert set(options["people"]) == people
+
+
+def test_a_provider_that_cannot_be_is_an_error() -> None:
+    store = MemoryStore()
+    table = {"oidc": OIDC | {"issuer": "http://login.example.com"}}
+    with pytest.raises(ConfigurationError, match="issuer"):
+        page_options(store, table, logins_of(store, table))
 
 
 @pytest.fixture

@@ -10,17 +10,20 @@ from typing import Final
 
 import pytest
 
+from bearer_guard import Keyring
+from bearer_guard.keyring import ENV_KEYS
+
 ROOT: Final = Path(__file__).parents[2]
-DOCUMENTS: Final = ["integrations", "oauth", "observability", "secret-scanning"]
+DOCUMENTS: Final = ["README", "integrations", "oauth", "observability", "secret-scanning"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_example_runs(name: str, tmp_path: Path) -> None:
-    path = ROOT / "docs" / f"{name}.md"
+    path = ROOT / "README.md" if name == "README" else ROOT / "docs" / f"{name}.md"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.docs.run_examples", path],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), ENV_KEYS: Keyring.new_key()},
         capture_output=True,
         text=True,
         check=False,

@@ -141,18 +141,14 @@ async def test_what_can_not_be_done_is_said_so(
 
 
 async def test_a_user_is_added_and_logs_in(pages: Pages, root: Browser) -> None:
-    answer = await root.post(
-        USERS, do="add", name="erin", password=PASSWORD, may_generate="on"
-    )
+    answer = await root.post(USERS, do="add", name="erin", password=PASSWORD, may_generate="on")
     assert answer.headers["location"] == f"{USERS}?done=added"
     erin = await pages.logged_in("erin")
     assert await erin.generate()
     assert (await erin.get(USERS)).status_code == 403
 
 
-async def test_a_user_without_a_password_can_not_log_in_by_one(
-    pages: Pages, root: Browser
-) -> None:
+async def test_a_user_without_a_password_can_not_log_in_by_one(pages: Pages, root: Browser) -> None:
     await root.post(USERS, do="add", name="erin", password="", admin="on")
     account = await pages.store.account("erin")
     assert account is not None

@@ -31,9 +31,7 @@ def put(cookie: Cookie, scheme: str) -> str:
 @pytest.mark.parametrize("cookie", [Cookie.SESSION, Cookie.VISIT, Cookie.MADE])
 def test_over_https_only_this_host_can_have_set_it(cookie: Cookie) -> None:
     said = put(cookie, "https")
-    assert said == (
-        f"__host-bearer-guard-{cookie}=value; httponly; path=/; samesite=lax; secure"
-    )
+    assert said == (f"__host-bearer-guard-{cookie}=value; httponly; path=/; samesite=lax; secure")
 
 
 @pytest.mark.parametrize("cookie", list(Cookie))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from bearer_guard.events import RequestRefused
-from tests.endpoints.support_page import Browser, Pages, csrf_of
+from tests.endpoints.support_page import ROOT, Browser, Pages, csrf_of
 
 TOKEN = "0bc1d49f-5475-4c62-a0ba-6ad269389ada"
 PERSONS = [
@@ -60,7 +62,8 @@ async def test_a_token_opens_no_page(pages: Pages, root: Browser, path: str) -> 
 
 
 async def test_a_name_and_a_password_in_a_header_open_no_page(pages: Pages) -> None:
-    answer = await pages.browser().client.get("/access-tokens", auth=("root", "correct horse battery"))
+    auth = ("root", "correct horse battery")
+    answer = await pages.browser().get("/access-tokens", auth=auth)
     assert answer.status_code == 303
 
 
@@ -245,21 +248,12 @@ async def test_a_session_whose_account_is_disabled_is_over(pages: Pages) -> None
 
 
 async def test_who_may_do_less_now_may_do_less_now(pages: Pages, root: Browser) -> None:
-    await pages.accounts.change(principal(), "root", admin=False)
+    await pages.accounts.change(ROOT, "root", admin=False)
     assert (await root.get("/access-tokens/settings")).status_code == 403
     assert (await root.get("/access-tokens")).status_code == 200
 
 
-def principal() -> object:
-    from tests.endpoints.support_page import ROOT  # noqa: PLC0415 - for this one test
-
-    return ROOT
-
-
 async def test_it_can_be_mounted_below_a_path(pages: Pages) -> None:
-    from starlette.applications import Starlette  # noqa: PLC0415 - for this one test
-    from starlette.routing import Mount  # noqa: PLC0415 - likewise
-
     pages.app = Starlette(routes=[Mount("/tools", pages.app)])
     browser = pages.browser()
     answer = await browser.get("/tools/access-tokens/new")

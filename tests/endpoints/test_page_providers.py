@@ -168,9 +168,7 @@ async def test_a_proxy_identity_beside_an_answer_is_refused(
     browser = pages.browser()
     begun = await browser.get("/login/oidc")
     browser.headers = {"x-remote-user": "zoe"}
-    answer = await browser.get(
-        "/oidc/callback", params=provider.log_in(begun.headers["location"])
-    )
+    answer = await browser.get("/oidc/callback", params=provider.log_in(begun.headers["location"]))
     assert (answer.status_code, browser.session) == (403, "")
 
 

@@ -40,9 +40,7 @@ class Place:
         return issued.record
 
     async def find(self, who: Principal = ALICE, owner: str = "alice", **wanted: Any) -> Rows:
-        return await find_rows(
-            self.issuer, who, Wanted(owner=owner, **wanted), self.clock.now_ms()
-        )
+        return await find_rows(self.issuer, who, Wanted(owner=owner, **wanted), self.clock.now_ms())
 
     async def row(self, record: TokenRecord) -> _page_rows.Row:
         found = await self.issuer.get(ALICE, record.id)

@@ -35,7 +35,12 @@ def test_a_distance_is_never_rounded_up(ms: int, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("ms", "words"),
-    [(0, "just now"), (-MINUTE + 1, "just now"), (-MINUTE, "1 minute ago"), (-3 * DAY, "3 days ago")],
+    [
+        (0, "just now"),
+        (-MINUTE + 1, "just now"),
+        (-MINUTE, "1 minute ago"),
+        (-3 * DAY, "3 days ago"),
+    ],
 )
 def test_what_is_past_is_ago(ms: int, words: str) -> None:
     assert distance(ms) == words

@@ -50,9 +50,7 @@ class Place:
         self.sessions = self.over(self.keyring)
 
     def over(self, keyring: Keyring, **people: Directory) -> Sessions:
-        return Sessions(
-            self.store, keyring, accounts=self.store, people=people, clock=self.clock
-        )
+        return Sessions(self.store, keyring, accounts=self.store, people=people, clock=self.clock)
 
     async def begin(self, principal: Principal = ALICE, **people: Directory) -> str:
         return cookie_of(await self.over(self.keyring, **people).begin(principal))

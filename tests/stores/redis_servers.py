@@ -12,7 +12,7 @@ import pytest
 import redis
 from redis.crc import key_slot
 
-from bearer_guard.stores import _redis_answers, _redis_database, _redis_link
+from bearer_guard.stores import _redis_answers, _redis_database, _redis_link, _redis_node
 from tests.stores.servers import Server, scratch
 from tests.support import LOOPBACK, free_port, require
 
@@ -98,6 +98,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_redis_answers, "CALL_SECONDS", 10)
     monkeypatch.setattr(_redis_database, "REPLICA_MS", 5_000)
     monkeypatch.setattr(_redis_link, "FIND_SECONDS", 5)
+    monkeypatch.setattr(_redis_node, "CONNECT_SECONDS", 5)
 
 
 # A primary and its replica

@@ -10,7 +10,10 @@ from bearer_guard.store import Finding
 from bearer_guard.stores._redis_checks import Settings, judge
 from bearer_guard.stores._redis_url import Kind
 from bearer_guard.stores.redis import RedisStore
-from tests.stores.redis_servers import RedisServer, a_pair, a_redis, valkey_program
+from tests.stores.redis_servers import RedisServer, a_pair, a_redis, patience, valkey_program
+
+__all__ = ["patience"]  # a fixture
+pytestmark = pytest.mark.usefixtures("patience")
 
 INFO = {
     "redis_version": "7.4.1",
@@ -164,6 +167,21 @@ async def test_what_may_not_be_asked_is_said_to_be_unchecked(
     text = await said_at_opening(server.url(login="guard:pw@"), caplog)
     assert "could not be checked" in text
     assert "pw" not in text
+
+
+async def test_who_may_not_ask_for_replicas_is_told_that_none_is_waited_for(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.client().acl_setuser(
+        "guard",
+        reset=True,
+        enabled=True,
+        passwords=["+pw"],
+        keys=["bearer_guard:*"],
+        commands=["+@all", "-role"],
+    )
+    text = await said_at_opening(server.url(login="guard:pw@"), caplog)
+    assert "no replica is waited for" in text
 
 
 async def test_a_server_with_replicas_is_told_of_split_brains(

@@ -16,7 +16,10 @@ from bearer_guard.testing import a_record, a_token
 from bearer_guard.verdict import Accepted
 from bearer_guard.verify import Verifier
 from tests.faults import Fault, faulty_proxy
-from tests.stores.redis_servers import RedisServer, a_redis, until
+from tests.stores.redis_servers import RedisServer, a_redis, patience, until
+
+__all__ = ["patience"]  # a fixture
+pytestmark = pytest.mark.usefixtures("patience")
 
 SOON = 2.0  # seconds, on a busy machine
 

@@ -13,7 +13,10 @@ from bearer_guard.stores._redis_log import SCHEMA
 from bearer_guard.stores._rows import LOG_IDS, LOG_MS
 from bearer_guard.stores.redis import RedisStore
 from bearer_guard.testing import a_record
-from tests.stores.redis_servers import RedisServer, a_redis
+from tests.stores.redis_servers import RedisServer, a_redis, patience
+
+__all__ = ["patience"]  # a fixture
+pytestmark = pytest.mark.usefixtures("patience")
 
 LOG = "bearer_guard:{s0}:log"
 ABOUT = "bearer_guard:{s0}:about"

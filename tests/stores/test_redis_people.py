@@ -18,6 +18,7 @@ from bearer_guard.testing import ManualClock, a_record
 from tests.stores.redis_servers import RedisServer, a_redis, patience
 
 __all__ = ["patience"]  # a fixture
+pytestmark = pytest.mark.usefixtures("patience")
 
 SHARDS = 4
 ALICE = Account(name="alice", password_hash="$h", created_ms=5, password_ms=6)
@@ -128,7 +129,6 @@ async def test_adding_a_disabled_account_that_breaks_off_is_completed_by_repeati
     assert all(record.owner_disabled for record in found.values())
 
 
-@pytest.mark.usefixtures("patience")
 async def test_of_many_changes_at_once_one_holds_everywhere(store: RedisStore) -> None:
     for _ in range(10):
         changes = [DISABLE, ENABLE] * 4

@@ -22,6 +22,7 @@ from tests.stores.redis_servers import (
 )
 
 __all__ = ["patience"]  # a fixture
+pytestmark = pytest.mark.usefixtures("patience")
 
 ALL = {name: script for name, script in vars(scripts).items() if isinstance(script, Script)}
 GROW = {"ADD", "ADD_ACCOUNT", "ADD_NOTE", "TOUCH"}

@@ -15,7 +15,10 @@ from bearer_guard.stores._redis_rows import TOKEN_FIELDS
 from bearer_guard.stores._rows import LOG_IDS, tampered
 from bearer_guard.stores.redis import RedisStore
 from bearer_guard.testing import a_record, a_token
-from tests.stores.redis_servers import RedisServer, a_redis
+from tests.stores.redis_servers import RedisServer, a_redis, patience
+
+__all__ = ["patience"]  # a fixture
+pytestmark = pytest.mark.usefixtures("patience")
 
 BASE = "bearer_guard:{s0}:"
 LOG = f"{BASE}log"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import (
@@ -14,32 +15,47 @@ from bearer_guard.testing import (
 from tests.stores.servers import DRIVERS, Database, Mariadb, Postgresql, a_database
 
 
-def patient(store: SqlStore) -> SqlStore:
-    """With more time for an answer: on a busy machine the contract's crowds have to queue."""
+def on_gateway_of(base: SqlStore, url: str, clock: ManualClock) -> SqlStore:
+    """A store on connections that are there already: most of a test would go into making them.
+
+    Calls have more time: on a busy machine the contract's crowds have to queue.
+    """
+    store = SqlStore.from_url(url, clock=clock)
+    store._gateway, store._lookup, store._hints = base._gateway, base._lookup, base._hints
     store._gateway.seconds = 10
     return store
 
 
+@pytest.mark.asyncio(loop_scope="class")
 class SqlContract(StoreContract, AccountStoreContract, NoteStoreContract):
-    @pytest.fixture
-    async def store(self, database: Database, clock: ManualClock) -> AsyncIterator[SqlStore]:
-        store = patient(SqlStore.from_url(database.url(), clock=clock))
+    @pytest_asyncio.fixture(scope="class", loop_scope="class")
+    @classmethod
+    async def bases(cls, database: Database) -> AsyncIterator[list[SqlStore]]:
+        bases = [SqlStore.from_url(database.url()) for _ in range(2)]
+        yield bases
+        for base in bases:
+            await base.close()
+
+    @pytest_asyncio.fixture(loop_scope="class")
+    async def store(
+        self, bases: list[SqlStore], database: Database, clock: ManualClock
+    ) -> SqlStore:
+        store = on_gateway_of(bases[0], database.url(), clock)
         await store.open()
         database.wipe()
-        yield store
-        await store.close()
+        return store
 
-    @pytest.fixture
+    @pytest_asyncio.fixture(loop_scope="class")
     async def second(
         self,
         store: SqlStore,  # noqa: ARG002 - it has made the tables
+        bases: list[SqlStore],
         database: Database,
         clock: ManualClock,
-    ) -> AsyncIterator[SqlStore]:
-        other = patient(SqlStore.from_url(database.url(), clock=clock))
+    ) -> SqlStore:
+        other = on_gateway_of(bases[1], database.url(), clock)
         await other.open()
-        yield other
-        await other.close()
+        return other
 
     async def lose_revisions(self, store: SqlStore, count: int) -> None:
         async with store._gateway.patient() as connection:

@@ -73,8 +73,7 @@ async def test_one_failed_call_is_enough_to_find_out_about_the_whole_pool(
     await proxy.become(fault)
     assert (await outcome(store.fetch([uuid4()])))[0] is StoreUnavailable
     await proxy.become(Fault.NONE)
-    for _ in range(5):
-        await store.fetch([uuid4()])
+    await asyncio.gather(*(store.fetch([uuid4()]) for _ in range(5)))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

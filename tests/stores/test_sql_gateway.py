@@ -80,7 +80,7 @@ async def test_a_statement_that_hangs_ends_in_time(gateway: Gateway, database: D
 
     error, seconds = await outcome(hang())
     assert error is StoreUnavailable
-    assert seconds < 0.8
+    assert seconds < 1
 
 
 async def test_a_lock_that_is_held_ends_in_time(store: SqlStore, database: Database) -> None:
@@ -90,7 +90,7 @@ async def test_a_lock_that_is_held_ends_in_time(store: SqlStore, database: Datab
         await connection.execute(text("SELECT revision FROM bearer_guard_meta FOR UPDATE"))
         error, seconds = await outcome(store.end(record.id, 5))
     assert error is StoreUnavailable
-    assert seconds < 0.8
+    assert seconds < 1
     await store.end(record.id, 5)
 
 

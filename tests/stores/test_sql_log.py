@@ -18,6 +18,9 @@ from bearer_guard.testing import ManualClock, a_record
 from tests.stores.servers import Database
 from tests.stores.sql_support import opened, until_it_answers
 
+# The statements of a server are the same with each of its drivers.
+pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
+
 WRITERS = 12
 
 

@@ -11,6 +11,9 @@ from bearer_guard.testing import a_record, a_token
 from tests.stores.servers import Database
 from tests.stores.sql_support import opened
 
+# The statements of a server are the same with each of its drivers.
+pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
+
 TAMPERED = {
     "scopes": "scopes = '[1]'",
     "no list": "scopes = '{}'",

@@ -10,6 +10,9 @@ from bearer_guard.stores.sql import SqlStore
 from tests.stores.servers import Database
 from tests.stores.sql_support import opened
 
+# The statements of a server are the same with each of its drivers.
+pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
+
 ODD = ["a\0b", "\ud800"]
 
 

@@ -24,6 +24,9 @@ import asyncio, random, sys
 from bearer_guard.record import Use
 from bearer_guard.stores.sql import SqlStore
 
+# The statements of a server are the same with each of its drivers.
+pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
+
 async def main():
     number = int(sys.argv[2])
     store = SqlStore.from_url(sys.argv[1])

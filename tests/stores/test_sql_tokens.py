@@ -14,6 +14,9 @@ from bearer_guard.testing import a_record
 from tests.stores.servers import Database
 from tests.stores.sql_support import opened
 
+# The statements of a server are the same with each of its drivers.
+pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
+
 MANY = 100_000
 # Digits of a number as an id, for a table that the server itself fills.
 _POSTGRESQL = f"""

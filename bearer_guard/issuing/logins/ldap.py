@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 from unicodedata import category, normalize
 
 from bearer_guard.clock import SYSTEM_CLOCK
@@ -56,8 +56,6 @@ class LdapLogin:
         connect: Makes connections.
     """
 
-    name: ClassVar[str] = "ldap"
-
     def __init__(
         self,
         config: LdapConfig,
@@ -67,6 +65,7 @@ class LdapLogin:
         clock: Clock = SYSTEM_CLOCK,
         connect: Connect = connect,
     ) -> None:
+        self.name: Final = "ldap"
         self._config: Final = config
         self._accounts: Final = accounts
         self._notes: Final = notes
