@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ _VALKEY: Final = next(
 )
 SLOTS: Final = 16_384
 SERVICE: Final = "tokens"
+_TICK: Final = 0.01
 FAST_FAILOVER: Final = 500  # milliseconds until a primary that is mute is taken for dead
 
 
@@ -90,6 +91,28 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 async def until(condition: Callable[[], bool]) -> None:
     """``wait_for``, while the event loop goes on."""
     await asyncio.to_thread(wait_for, condition)
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Fail where the block takes longer, not counting the time that others had the machine."""
+    loop = asyncio.get_running_loop()
+    held_up = 0.0
+
+    async def look_at_the_clock() -> None:
+        nonlocal held_up
+        while True:
+            planned = loop.time() + _TICK
+            await asyncio.sleep(_TICK)
+            held_up += loop.time() - planned
+
+    looking = asyncio.ensure_future(look_at_the_clock())
+    began = loop.time()
+    try:
+        yield
+    finally:
+        looking.cancel()
+    assert loop.time() - began - held_up < seconds
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.stores.redis_servers import (
     a_cluster,
     until,
     watched,
+    within,
 )
 
 LIMIT = 1.0  # seconds, for an answer that there is no answer
@@ -29,18 +30,15 @@ RECOVERY = 2.0  # seconds, until it serves again once the servers do
 
 async def served(call: Callable[[], Awaitable[object]], seconds: float) -> None:
     """Tried again and again, each time with an answer within a second."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while True:
-        began = loop.time()
-        try:
-            await call()
-        except StoreUnavailable:
-            assert loop.time() - began < LIMIT
-            assert loop.time() < deadline, "no service in time"
-            await asyncio.sleep(0.02)
-        else:
-            return
+    async with within(seconds):
+        while True:
+            try:
+                async with within(LIMIT):
+                    await call()
+            except StoreUnavailable:
+                await asyncio.sleep(0.02)
+            else:
+                return
 
 
 # Sentinels
