@@ -1,11 +1,12 @@
 """The servers of one store, as one event loop reaches them: who has a slot, and a way to ask.
 
 One server is where its URL says. Sentinels are asked which server is the primary, and again every
-second: an old primary that comes back does not know that it is none any more. The nodes of a
-cluster are asked who has which slots; and a node that has not says who has.
+second: an old primary that comes back does not know that it is none any more. Of what they say the
+newest counts: one of them may not have heard yet. The nodes of a cluster are asked who has which
+slots; and a node that has not says who has.
 
 redis-py's own clients for Sentinels and clusters ask one after the other, so that the first that is
-mute uses up all the time there is. Here all are asked at once.
+mute uses up all the time there is, and take the first answer. Here all are asked at once.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from bearer_guard.clock import Clock
 
-    from ._redis_node import Command
-    from ._redis_rows import Reply
     from ._redis_url import Target
 
 __all__ = ["Link"]
@@ -38,6 +37,7 @@ _Slots: TypeAlias = "list[list[int | list[bytes | int]]]"
 LAST_SLOT: Final = 16_383
 SENTINEL_SECONDS: Final = 1.0  # how long their word is good
 FIND_SECONDS: Final = 0.3  # for all that are asked together; then what was known before must do
+LATE_SECONDS: Final = 0.05  # how long other Sentinels are waited for, after the first has answered
 _NEVER: Final = float("-inf")
 
 
@@ -47,6 +47,20 @@ class _Range(NamedTuple):
     first: int
     last: int
     address: Address
+
+
+class _Word(NamedTuple):
+    """What a Sentinel says. The greatest of several is the newest.
+
+    Attributes:
+        epoch: Of the configuration: each fail-over has a higher one.
+        switching: It has just made another the primary, and is about to say so.
+        primary: Where the primary is.
+    """
+
+    epoch: int
+    switching: bool
+    primary: Address
 
 
 class Link:
@@ -149,31 +163,39 @@ class Link:
                 self._sentinels[address] = Node(
                     address, login=self._target.sentinel_login, tls=self._target.tls
                 )
-        primary = await _first_of(
-            _primary(sentinel, self._target.service) for sentinel in self._sentinels.values()
+        words = await _answers_of(
+            (_word(sentinel, self._target.service) for sentinel in self._sentinels.values()),
+            late=LATE_SECONDS,
         )
-        return [_Range(0, LAST_SLOT, primary)]
+        return [_Range(0, LAST_SLOT, max(words).primary)]
 
     async def _ask_cluster(self) -> list[_Range]:
         addresses = dict.fromkeys([*self._nodes, *self._target.addresses])
-        return await _first_of(_slots(self.node(address)) for address in addresses)
+        calls = (_slots(self.node(address)) for address in addresses)
+        return (await _answers_of(calls, late=0))[0]
 
 
-async def _primary(sentinel: Node, service: str) -> Address:
-    reply = await _only(sentinel, ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service))
-    if reply is None:
+async def _word(sentinel: Node, service: str) -> _Word:
+    asked = [("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service), ("SENTINEL", "MASTER", service)]
+    address, about = await sentinel.send(asked)
+    if address is None:
         raise NobodyKnows("the Sentinels know no such service")
-    host, port = cast("list[bytes]", reply)
-    return Address(host.decode(), int(port))
+    for reply in (address, about):
+        if isinstance(reply, ResponseError):
+            raise reply
+    host, port = cast("list[bytes]", address)
+    fields = cast("list[bytes]", about)
+    known = dict(zip(fields[::2], fields[1::2], strict=True))
+    switching = (host, port) != (known[b"ip"], known[b"port"])
+    return _Word(int(known[b"config-epoch"]), switching, Address(host.decode(), int(port)))
 
 
 async def _slots(node: Node) -> list[_Range]:
-    try:
-        slots = cast("_Slots", await _only(node, ("CLUSTER", "SLOTS")))
-    except ResponseError as error:
-        raise NobodyKnows("is it a cluster? Its nodes don't tell who has what") from error
+    (reply,) = await node.send([("CLUSTER", "SLOTS")])
+    if isinstance(reply, ResponseError):
+        raise NobodyKnows("is it a cluster? Its nodes don't tell who has what") from reply
     ranges = []
-    for first, last, primary, *_ in slots:
+    for first, last, primary, *_ in cast("_Slots", reply):
         host, port = cast("list[bytes | None]", primary)[:2]
         # A node that does not know by which name it is reached leaves it out.
         address = Address(host.decode() if host else node.address.host, int(port or 0))
@@ -181,30 +203,38 @@ async def _slots(node: Node) -> list[_Range]:
     return ranges
 
 
-async def _only(node: Node, command: Command) -> Reply:
-    (reply,) = await node.send([command])
-    if isinstance(reply, ResponseError):
-        raise reply
-    return reply
+async def _answers_of(calls: Iterable[Coroutine[object, object, T]], *, late: float) -> list[T]:
+    """What these return, as far as they do; the first of them first.
 
-
-async def _first_of(calls: Iterable[Coroutine[object, object, T]]) -> T:
-    """What the first of these returns that returns at all.
+    Args:
+        calls: All of them begin at once.
+        late: How many seconds to wait for others after the first.
 
     Raises:
-        RedisError: None did.
-        OSError: None did.
+        RedisError: None returned.
+        OSError: None returned.
     """
     tasks = [asyncio.ensure_future(call) for call in calls]
+    pending, answers = set(tasks), list[T]()
     failed: RedisError | OSError = NobodyKnows("there is nobody to ask")
     try:
-        for task in asyncio.as_completed(tasks):
-            try:
-                return await task
-            except (RedisError, OSError) as error:
-                failed = error
-        raise failed
+        while pending:
+            done, pending = await asyncio.wait(
+                pending,
+                timeout=late if answers else None,
+                return_when=asyncio.ALL_COMPLETED if answers else asyncio.FIRST_COMPLETED,
+            )
+            if answers:
+                pending = set()  # whoever is later still is not waited for
+            for task in done:
+                try:
+                    answers.append(task.result())
+                except (RedisError, OSError) as error:
+                    failed = error
     finally:
-        for each in tasks:
-            each.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    if not answers:
+        raise failed
+    return answers

@@ -193,6 +193,18 @@ class _Sentinel(RedisServer):
 
 
 @contextmanager
+def a_sentinel(primary: RedisServer, *settings: str) -> Iterator[RedisServer]:
+    """A Sentinel that watches a server."""
+    with scratch() as folder:
+        sentinel = _Sentinel(folder, redis_program(), [str(primary.port), *settings])
+        sentinel.start()
+        try:
+            yield sentinel
+        finally:
+            sentinel.kill()
+
+
+@contextmanager
 def watched(*options: str) -> Iterator[Watched]:
     with ExitStack() as stack:
         servers = stack.enter_context(a_pair(*options))
@@ -200,13 +212,7 @@ def watched(*options: str) -> Iterator[Watched]:
             f"down-after-milliseconds {SERVICE} {FAST_FAILOVER}",
             f"failover-timeout {SERVICE} 3000",
         ]
-        sentinels = []
-        for _ in range(3):
-            folder = stack.enter_context(scratch())
-            sentinel = _Sentinel(folder, redis_program(), [str(servers[0].port), *settings])
-            sentinel.start()
-            stack.callback(sentinel.kill)
-            sentinels.append(sentinel)
+        sentinels = [stack.enter_context(a_sentinel(servers[0], *settings)) for _ in range(3)]
         group = Watched(servers, sentinels)
         wait_for(group.agree)
         yield group

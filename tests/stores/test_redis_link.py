@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 from redis.exceptions import AuthenticationError, RedisError
@@ -20,6 +20,7 @@ from tests.stores.redis_servers import (
     Watched,
     a_cluster,
     a_redis,
+    a_sentinel,
     patience,
     watched,
     within,
@@ -88,6 +89,22 @@ async def test_one_sentinel_that_answers_is_enough(
     await link.close()
 
 
+@pytest.mark.parametrize("newest", [0, 1])
+async def test_the_newest_word_counts_and_not_the_first(newest: int) -> None:
+    """One may not have heard of a fail-over; each has a higher epoch than the one before."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(a_redis()) for _ in range(2)]
+        epochs = [5, 4] if newest == 0 else [4, 5]
+        sentinels = [
+            stack.enter_context(a_sentinel(server, f"config-epoch {SERVICE} {epoch}"))
+            for server, epoch in zip(servers, epochs, strict=True)
+        ]
+        for _ in range(10):
+            link = a_link(Watched(servers, sentinels).url())
+            assert (await link.node_of(5)).address.port == servers[newest].port
+            await link.close()
+
+
 async def test_without_any_sentinel_there_is_no_answer(proxies: list[FaultyProxy]) -> None:
     for proxy in proxies:
         await proxy.become(Fault.REFUSE)
@@ -142,7 +159,7 @@ async def test_sentinels_are_asked_again_after_a_second(
 
 async def test_sentinels_that_ask_who_one_is_are_told(group: Watched) -> None:
     for sentinel in group.sentinels:
-        rules = ["+sentinel|get-master-addr-by-name"]  # as the documentation says
+        rules = ["+sentinel|get-master-addr-by-name", "+sentinel|master"]  # as documented
         sentinel.client().execute_command("ACL", "SETUSER", "asker", "on", ">pw", *rules)
     link = a_link(group.url("?sentinel_username=asker&sentinel_password=pw"))
     assert (await link.node_of(5)).address.port == group.primary().port
