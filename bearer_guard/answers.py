@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Answers", "Line"]
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
+_LETTING_GO_SECONDS: Final = 1.0
 
 
 class Line:
@@ -38,14 +40,21 @@ class Line:
         self._receive = receive
         self._send = send
         self._cut = False
+        self._receiving: asyncio.Future[Message] | None = None
         self.begun = False
         self.over = False
 
     async def receive(self) -> Message:
         """For the application."""
-        if self._cut:
-            return {"type": f"{self._kind}.disconnect", "code": _POLICY_VIOLATION}
-        return await self._receive()
+        if not self._cut:
+            self._receiving = receiving = asyncio.ensure_future(self._receive())
+            try:
+                await asyncio.wait((receiving,))
+            finally:
+                receiving.cancel()
+            if not receiving.cancelled():
+                return receiving.result()
+        return {"type": f"{self._kind}.disconnect", "code": _POLICY_VIOLATION}
 
     async def send(self, message: Message) -> None:
         """For the application.
@@ -59,9 +68,12 @@ class Line:
         self.over = self.over or message["type"] == "websocket.close"
         await self._send(message)
 
-    def cut(self) -> tuple[Receive, Send]:
+    async def cut(self) -> tuple[Receive, Send]:
         """The client's end, which the application does not reach any more."""
         self._cut = True
+        if self._receiving is not None and self._receiving.cancel():
+            # Granian sends no closing frame while somebody waits to receive one.
+            await asyncio.wait((self._receiving,), timeout=_LETTING_GO_SECONDS)
         return self._receive, self._send
 
 
@@ -105,7 +117,7 @@ class Answers:
         A response that has begun is left without its end, which the server shows the client by
         closing the connection.
         """
-        receive, send = line.cut()
+        receive, send = await line.cut()
         with suppress(OSError):  # the client may be gone already
             if not line.begun:
                 await self.refuse(refusal, scope, receive, send)

@@ -94,17 +94,23 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
 """From each version to the next; each in one transaction."""
 
 
+# In one statement: between two of them, another process may make the schema.
+_STATE: Final = (
+    "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+    " FROM pragma_application_id, pragma_user_version"
+)
+
+
 def version(connection: sqlite3.Connection) -> int:
     """How many migrations the file has seen; 0: it is empty.
 
     Raises:
         ConfigurationError: It holds something else.
     """
-    application = _number(connection, "PRAGMA application_id")
-    migrations = _number(connection, "PRAGMA user_version")
+    application, migrations, objects = connection.execute(_STATE).fetchone()
     if application == APPLICATION_ID:
-        return migrations
-    if application or migrations or _number(connection, "SELECT count(*) FROM sqlite_master"):
+        return int(migrations)
+    if application or migrations or objects:
         raise ConfigurationError("the file is another application's database; name a new file")
     return 0
 
@@ -144,7 +150,3 @@ def migrate(connection: sqlite3.Connection) -> int:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
     return found
-
-
-def _number(connection: sqlite3.Connection, query: str) -> int:
-    return int(connection.execute(query).fetchone()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +66,28 @@ async def test_what_has_begun_is_ended_in_the_way_of_its_protocol() -> None:
     await line.send({"type": "websocket.accept"})
     await ANSWERER.stop(ENDED, scope("websocket"), line)
     assert wire.messages[-1] == {"type": "websocket.close", "code": 1008}
+
+
+async def test_who_waits_to_receive_is_let_go_before_the_close() -> None:
+    wire = Wire()
+    waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    still: list[bool] = []
+
+    async def receive() -> Message:
+        return await waiting
+
+    async def send(message: Message) -> None:
+        still.append(not waiting.done())
+        await wire.send(message)
+
+    line = Line("websocket", receive, send)
+    line.begun = True
+    received = asyncio.ensure_future(line.receive())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await ANSWERER.stop(ENDED, scope("websocket"), line)
+    assert still == [False]
+    assert (await received)["type"] == "websocket.disconnect"
 
 
 async def test_a_websocket_that_is_closed_is_not_closed_again() -> None:

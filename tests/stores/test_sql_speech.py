@@ -19,13 +19,13 @@ from tests.stores.sql_support import opened
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TOKENS: Final = 10_000
+# The statements of a server are the same with each of its drivers.
+pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
+
 FLUSHER: Final = """
 import asyncio, random, sys
 from bearer_guard.record import Use
 from bearer_guard.stores.sql import SqlStore
-
-# The statements of a server are the same with each of its drivers.
-pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
 
 async def main():
     number = int(sys.argv[2])
