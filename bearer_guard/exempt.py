@@ -50,6 +50,10 @@ class Exempt:
             return True
         return path.startswith(self._prefixes) and _plain(path)
 
+    def is_none(self, path: str) -> bool:
+        """Whether this is surely none of the paths. It is quick, and errs on the side of no."""
+        return path not in self._exact and not path.startswith(self._prefixes)
+
 
 def _plain(path: str) -> bool:
     return not _ODD.search(path) and not {"", ".", ".."} & set(path.split("/")[1:])

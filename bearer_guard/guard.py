@@ -45,7 +45,8 @@ class BearerGuard:
     Args:
         app: The guarded ASGI application.
         store: Where records are, or the URL of one. Opened at start-up, or at the first request
-            where no lifespan arrives.
+            where no lifespan arrives. The ``verifier`` of another guard: to share what it
+            remembers; then those settings are its own that make one.
         keyring: Whose tags, digests and seals count.
         exempt: Exact paths, or prefixes that end in ``/*``, that need no token.
         optional: A request without credentials passes as anonymous. Bad ones are refused still.
@@ -57,6 +58,8 @@ class BearerGuard:
         staleness: The revocation bound in seconds. 0: the store is read for every request.
         cache_size: How many tokens are remembered at most.
         realm: Of the challenge, RFC 9110 section 11.5.
+        resource_metadata: The URL of the metadata document, RFC 9728, for the challenge of each
+            401; empty: none.
         prefix: Of the tokens.
         listeners: Told of refusals worth knowing.
         clock: Time.
@@ -78,7 +81,7 @@ class BearerGuard:
         self,
         app: ASGIApp,
         *,
-        store: TokenReader | str,
+        store: TokenReader | Verifier | str,
         keyring: Keyring,
         exempt: Collection[str] = (),
         optional: bool = False,
@@ -88,43 +91,45 @@ class BearerGuard:
         staleness: float = 5.0,
         cache_size: int = 100_000,
         realm: str = "api",
+        resource_metadata: str = "",
         prefix: str = DEFAULT_PREFIX,
         listeners: Sequence[Listener] = (log_event,),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.verifier: Final = Verifier(
-            store,
-            keyring,
-            staleness=staleness,
-            cache_size=cache_size,
-            prefix=prefix,
-            listeners=listeners,
-            clock=clock,
-        )
+        if isinstance(store, Verifier):
+            verifier = store
+        else:
+            verifier = Verifier(
+                store,
+                keyring,
+                staleness=staleness,
+                cache_size=cache_size,
+                prefix=prefix,
+                listeners=listeners,
+                clock=clock,
+            )
+        self.verifier: Final = verifier
         self._app: Final = app
         self._exempt: Final = Exempt(exempt)
         self._streams: Final = Exempt(streams)
+        apart = Exempt((*exempt, *streams))
         self._long_lived: Final = LongLived(self.verifier, staleness)
         self._optional: Final = optional
         self._scopes: Final = _scope_set(scopes, optional=optional)
         self._proxy_sso: Final = _sso(proxy_sso)
-        self._answers: Final = Answers(realm, self._scopes)
+        self._answers: Final = Answers(realm, self._scopes, resource_metadata)
         self._hot: Final = hot_path(
             app,
             self._aside,
             self._answers.brush_off(self.verifier.refusals.silenced, self._aside),
-            forged=keyring.forgery_test(self.verifier.form, b"Bearer "),
+            forged=self.verifier.keyring.forgery_test(self.verifier.form, b"Bearer "),
             names=self._proxy_sso.harmless(),
-            short=self._short if self._exempt or self._streams else None,
+            short=apart.is_none if apart else None,
             uses=self.verifier.last_used.uses,
             elapsed=self.verifier.clock.elapsed,
         )
         self.verifier.follow(self._hot)
         setattr(self, "__call__", self._hot.app)  # noqa: B010 - to the type checkers it is a method
-
-    def _short(self, path: str) -> bool:
-        """Whether the hit path may serve it."""
-        return path not in self._exempt and path not in self._streams
 
     async def _aside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Every connection that is not plainly good."""

@@ -79,7 +79,7 @@ def hot_path(  # noqa: C901, PLR0915 - one closure, see above
         refuse: Where a request with a forged token goes.
         forged: Whether a field value is surely that of a forged token, in its canonical spelling.
         names: Lower-case names of headers known to assert no identity.
-        short: Whether a path is guarded, and its requests are short; ``None``: all are.
+        short: Whether a path is surely guarded, and its requests short; ``None``: all are.
         uses: Where the latest use of a token is noted.
         elapsed: The clock of the deadlines.
     """

@@ -141,7 +141,10 @@ class Keyring:
 
     def vouches(self, tagged: bytes, tag: bytes) -> bool:
         """Whether one of the keys made this tag."""
-        return any(hmac.compare_digest(mac(tagged), tag) for mac in self._tag_macs)
+        for mac in self._tag_macs:  # noqa: SIM110 - a generator would cost as much as the MAC
+            if hmac.compare_digest(mac(tagged), tag):
+                return True
+        return False
 
     def forgery_test(self, form: TokenForm, scheme: bytes) -> Callable[[bytes], bool]:
         """A quick test whether a text is ``scheme``, and a token that none of the keys tagged.
@@ -158,7 +161,7 @@ class Keyring:
             if len(text) != length or text[:head_end] != head:
                 return False
             tagged, tag = text[begin:tag_at], text[tag_at:crc_at]
-            for mac in macs:  # noqa: SIM110 - a generator would cost as much as the MAC
+            for mac in macs:  # noqa: SIM110 - as in ``vouches``
                 if same(mac(tagged), tag):
                     return False
             return True
@@ -268,21 +271,23 @@ def sealed_bytes(record: TokenRecord) -> bytes:
     ``None`` is the length ``ffffffff`` alone. A list of strings is a field of such fields. Numbers
     are decimal digits. No two records have the same encoding.
     """
-    fields = (
-        record.id.bytes,
-        _text(record.owner),
-        _text(record.description),
-        b"".join(_field(_text(scope)) for scope in record.scopes),
-        b"".join(_field(_text(network)) for network in record.networks),
-        record.family.bytes,
-        None if record.parent is None else record.parent.bytes,
-        record.binding,
-        b"%d" % record.created_ms,
-        None if record.expires_ms is None else b"%d" % record.expires_ms,
-        record.digest,
-        _text(record.key_id),
+    parent, expires_ms = record.parent, record.expires_ms
+    return _SEAL_VERSION + _framed(
+        [
+            record.id.bytes,
+            _text(record.owner),
+            _text(record.description),
+            _framed([_text(scope) for scope in record.scopes]),
+            _framed([_text(network) for network in record.networks]),
+            record.family.bytes,
+            None if parent is None else parent.bytes,
+            record.binding,
+            b"%d" % record.created_ms,
+            None if expires_ms is None else b"%d" % expires_ms,
+            record.digest,
+            _text(record.key_id),
+        ]
     )
-    return _SEAL_VERSION + b"".join(_field(field) for field in fields)
 
 
 def _text(text: str) -> bytes:
@@ -290,8 +295,14 @@ def _text(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _field(value: bytes | None) -> bytes:
-    return b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4) + value
+def _framed(fields: list[bytes] | list[bytes | None]) -> bytes:
+    # Once for all fields: a call for each cost as much as the MAC of all of them.
+    return b"".join(
+        [
+            b"\xff\xff\xff\xff" if field is None else len(field).to_bytes(4) + field
+            for field in fields
+        ]
+    )
 
 
 def _master_from_text(word: str) -> bytes:

@@ -1,8 +1,8 @@
 """Connections that may outlive their token: WebSockets, and responses that stream.
 
-The application runs in a task of its own. It is stopped within the revocation bound of the
-token's end or expiry, or once the store has not vouched for the token for longer than that. Short
-requests never come here.
+The application runs in a task of its own, and that of the connection watches. It is stopped within
+the revocation bound of the token's end or expiry, or once the store has not vouched for the token
+for longer than that. Short requests never come here.
 """
 
 from __future__ import annotations
@@ -64,45 +64,46 @@ class LongLived:
                 application may take its time over.
         """
         work = asyncio.ensure_future(serving)
-        watch = asyncio.ensure_future(self._watch(found))
         try:
-            await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
+            refusal = await self._watch(found, work)
+            if refusal is None or work.done():
                 await work
             else:
-                await stop(watch.result())
+                await stop(refusal)
         finally:
-            for task in (work, watch):
-                task.cancel()
-            await asyncio.wait((work, watch), timeout=_PARTING_SECONDS)
+            if not work.done():
+                work.cancel()
+                await asyncio.wait((work,), timeout=_PARTING_SECONDS)
 
-    async def _watch(self, found: Found) -> Refusal:
-        """Wait until the token is not good any more."""
-        changed = asyncio.Event()
+    async def _watch(self, found: Found, work: asyncio.Future[None]) -> Refusal | None:
+        """Wait until the token is not good any more; ``None``: the work was done before."""
+        woken = asyncio.Event()
+        work.add_done_callback(lambda _: woken.set())
         watchers = self._changed.setdefault(found.number, set())
-        watchers.add(changed)
+        watchers.add(woken)
         until = found.until
         try:
-            while True:
+            while not work.done():
                 now = self._elapsed()
-                if changed.is_set() or now >= until or now >= self._vouched:
-                    changed.clear()
+                if woken.is_set() or now >= until or now >= self._vouched:
+                    woken.clear()
                     again = await self._again(found)
                     if isinstance(again, Refusal):
                         return again
                     until = again
-                await self._pause(changed, until)
+                await self._pause(woken, until)
+            return None
         finally:
-            watchers.discard(changed)
+            watchers.discard(woken)
             if not watchers:
                 self._changed.pop(found.number, None)
 
-    async def _pause(self, changed: asyncio.Event, until: float) -> None:
+    async def _pause(self, woken: asyncio.Event, until: float) -> None:
         """Until it must be looked at again: its own end, or that of what the polls vouch for."""
         left = min(until, self._vouched) - self._elapsed()
         with suppress(TimeoutError):
             async with asyncio.timeout(min(self._every, left) if left > 0 else self._every):
-                await changed.wait()
+                await woken.wait()
 
     async def _again(self, found: Found) -> float | Refusal:
         try:

@@ -1,24 +1,30 @@
 """One read for many who ask.
 
-``cache`` decides; this waits. A read is a task of its own, so that a caller who goes away takes
-nobody along. Distinct tokens that arrive together are read in one ``fetch``: a batch is sent at
-once when none is under way, and collects while two are. Nothing waits for a batch to fill.
+``cache`` decides; this waits. Where no read is under way, whoever asks reads for itself: a task of
+its own would double what all this adds to the store's own time. The others join a read, or wait for
+a batch: distinct tokens that arrive together are read in one ``fetch``, by a task. It is sent while
+fewer than two reads are under way, and collects until then; nothing waits for it to fill.
+
+A caller who goes away takes nobody along: where it was reading for itself and others have joined, a
+task begins anew for them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeAlias, TypeVar
-from uuid import UUID
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from .cache import Arrival
 from .errors import StoreUnavailable
-from .tasks import ANSWER_SECONDS, Tasks, time_limit
+from .tasks import ANSWER_SECONDS, Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
+    from uuid import UUID
 
-    from .cache import Cache, Flight, Held
+    from .cache import Cache, Flight
     from .clock import ForwardClock
     from .record import TokenRecord
     from .store import TokenReader
@@ -30,21 +36,15 @@ BATCHES: Final = 2
 TRIES: Final = 3  # a read that an end has overtaken is read again, so often
 
 V = TypeVar("V")
-_FetchNow: TypeAlias = "Callable[[Collection[UUID]], dict[UUID, TokenRecord] | None]"
 
+# What is kept of a record, made of atoms, so that the garbage collector need not walk it; whether
+# polls may extend it; and the wall time from which it is wrong (``None``: never).
+Assessed: TypeAlias = tuple[V, bool, int | None]
+_Answer: TypeAlias = tuple[V, Arrival]
+_Records: TypeAlias = "dict[UUID, TokenRecord]"
+_FetchNow: TypeAlias = "Callable[[Collection[UUID]], _Records | None]"
 
-class Assessed(NamedTuple, Generic[V]):
-    """What is kept of a record.
-
-    Attributes:
-        value: Made of atoms, so that the garbage collector need not walk it.
-        grant: Whether polls may extend it.
-        dead_ms: Wall time from which it is wrong; ``None``: never.
-    """
-
-    value: V
-    grant: bool
-    dead_ms: int | None
+_log: Final = logging.getLogger("bearer_guard")
 
 
 class Lookup(Generic[V]):
@@ -78,40 +78,33 @@ class Lookup(Generic[V]):
         self._tasks: Final = Tasks()
         self._waiting: dict[int, _Read[V]] = {}  # asked for, not sent
         self._sent: dict[int, _Read[V]] = {}  # sent, and still worth joining
-        self._batches = 0
+        self._under_way: set[object] = set()
+        self._alone: asyncio.Timeout | None = None  # of who reads for itself
 
-    def held(self, number: int, now: float) -> Held[V] | None:
-        """What is known of a token, if it may be used at ``now`` without asking."""
-        return self._cache.get(number, now)
-
-    async def read(self, number: int) -> V:
+    async def read(self, token_id: UUID) -> V:
         """What the store says of a token.
 
         Raises:
             StoreUnavailable: No answer in time.
         """
         if self._fetch_now is not None:
-            value = self._read_now(self._fetch_now, number)
+            value = self._read_now(self._fetch_now, token_id)
             if value is not None:
                 return value
         for _ in range(TRIES):
-            read = self._join(number)
-            await asyncio.wait([read.answer])  # unlike awaiting it, this leaves it to the others
-            if read.answer.cancelled():
-                break
-            if read.answer.result() is Arrival.USE:
-                return read.value
+            value, arrival = await self._ask(token_id)
+            if arrival is Arrival.USE:
+                return value
         raise StoreUnavailable("no fresh answer: the store is slow, or the token keeps changing")
 
-    def _read_now(self, fetch: _FetchNow, number: int) -> V | None:
+    def _read_now(self, fetch: _FetchNow, token_id: UUID) -> V | None:
         """What an embedded store says; ``None``: it is busy just now."""
-        flight = self._cache.depart(number, self._clock.elapsed())
-        try:
-            token_id = UUID(int=number)
-            records = fetch((token_id,))
-            return None if records is None else self._arrive(flight, records.get(token_id))[0]
-        finally:
-            self._cache.give_up(flight)
+        now = self._clock.elapsed()
+        records = fetch((token_id,))
+        if records is None:
+            return None
+        flight = self._cache.depart(token_id.int, now)
+        return self._arrive(flight, records.get(token_id))[0]
 
     def forget(self, numbers: Collection[int] | None, /) -> None:
         """Let nobody else join the reads of these that were sent: they may miss a change."""
@@ -123,82 +116,140 @@ class Lookup(Generic[V]):
 
     async def close(self) -> None:
         """Stop the reads under way."""
-        for read in self._waiting.values():
-            read.answer.cancel()
+        _fail(self._waiting.values(), StoreUnavailable("the store was closed"))
         self._waiting.clear()
+        if self._alone is not None and not self._alone.expired():
+            self._alone.reschedule(0)  # its time is over
         await self._tasks.stop()
+        self._under_way.clear()  # a task that was stopped before it began can't say so
 
     def abandon(self) -> None:
         """Forget the reads of an event loop that is gone."""
         self._tasks.abandon()
-        self._waiting, self._sent, self._batches = {}, {}, 0
+        self._waiting, self._sent, self._under_way, self._alone = {}, {}, set(), None
 
-    def _join(self, number: int) -> _Read[V]:
+    async def _ask(self, token_id: UUID) -> _Answer[V]:
+        number = token_id.int
         read = self._waiting.get(number)
         if read is None and self._share:
             read = self._sent.get(number)
         if read is None:
-            read = self._waiting[number] = _Read(number, self._clock.elapsed())
+            read = _Read(token_id, self._clock.elapsed())
+            if not self._under_way:
+                return await self._read_alone(read)
+            self._waiting[number] = read
             self._send()
-        return read
+        return await read.join()
+
+    async def _read_alone(self, read: _Read[V]) -> _Answer[V]:
+        """Read in the caller's own task."""
+        limit = self._alone = self._limit(read)
+        try:
+            (answer,) = await self._fly([read], limit)
+        finally:
+            self._alone = None
+            self._under_way.discard(limit)
+            if read.waiters:  # the caller goes away, and leaves others behind
+                other = self._waiting.setdefault(read.token_id.int, read)
+                if other is not read:
+                    other.waiters += read.waiters
+            self._send()
+        return answer
 
     def _send(self) -> None:
-        if self._waiting and self._batches < BATCHES:
-            self._batches += 1
-            self._tasks.spawn(self._fly())
+        """Send what waits, if it may go now."""
+        if self._waiting and len(self._under_way) < BATCHES:
+            oldest = next(iter(self._waiting.values()))
+            self._tasks.spawn(self._fly_together(self._limit(oldest)))
 
-    async def _fly(self) -> None:
+    def _limit(self, read: _Read[V]) -> asyncio.Timeout:
+        limit = asyncio.timeout(max(0.0, read.asked + ANSWER_SECONDS - self._clock.elapsed()))
+        self._under_way.add(limit)
+        return limit
+
+    async def _fly_together(self, limit: asyncio.Timeout) -> None:
         # Taken only now: what came in the same turn of the loop is in it too.
         batch = [self._waiting.pop(number) for number in tuple(self._waiting)[:BATCH_IDS]]
         try:
             if batch:
-                await self._fetch(batch)
+                with suppress(StoreUnavailable):
+                    await self._fly(batch, limit)
         finally:
-            self._batches -= 1
+            self._under_way.discard(limit)
+            _fail(batch, StoreUnavailable("the read was stopped"))
             self._send()
 
-    async def _fetch(self, batch: list[_Read[V]]) -> None:
+    async def _fly(self, batch: list[_Read[V]], limit: asyncio.Timeout) -> list[_Answer[V]]:
+        """Read a batch, and tell all who wait. Raises ``StoreUnavailable`` like ``read``."""
         now = self._clock.elapsed()  # and the chain: as they are just before it is sent
         for read in batch:
-            read.flight = self._cache.depart(read.number, now)
-            self._sent[read.number] = read
+            read.flight = self._cache.depart(read.token_id.int, now)
+            self._sent[read.token_id.int] = read
         try:
-            async with time_limit(max(0.0, batch[0].asked + ANSWER_SECONDS - now)):
-                records = await self._store.fetch([UUID(int=read.number) for read in batch])
-            for read in batch:
-                record = records.get(UUID(int=read.number))
-                read.value, arrival = self._arrive(read.flight, record)
-                read.answer.set_result(arrival)
+            records = await self._fetch(batch, limit)
+            answers = [self._arrive(read.flight, records.get(read.token_id)) for read in batch]
+            for read, answer in zip(batch, answers, strict=True):
+                read.land(answer)
         except StoreUnavailable as error:
-            for read in batch:
-                read.answer.set_exception(error)
-                read.answer.exception()  # seen: all who asked may have gone
+            _fail(batch, error)
+            raise
+        else:
+            return answers
         finally:
-            self._land(batch)
+            for read in batch:
+                self._cache.give_up(read.flight)
+                if self._sent.get(read.token_id.int) is read:
+                    del self._sent[read.token_id.int]
 
-    def _arrive(self, flight: Flight[int], record: TokenRecord | None) -> tuple[V, Arrival]:
+    async def _fetch(self, batch: list[_Read[V]], limit: asyncio.Timeout) -> _Records:
+        try:
+            async with limit:
+                return await self._store.fetch([read.token_id for read in batch])
+        except StoreUnavailable:
+            raise
+        except TimeoutError as error:
+            msg = f"no answer from the store within {ANSWER_SECONDS:.2g} s"
+            raise StoreUnavailable(msg) from error
+        except Exception as error:  # a fault of the adapter is no answer
+            _log.exception("a read failed")
+            raise StoreUnavailable("the store's adapter failed") from error
+
+    def _arrive(self, flight: Flight[int], record: TokenRecord | None) -> _Answer[V]:
         now = self._clock.elapsed()
         value, grant, dead_ms = self._assess(record)
         dead = None if dead_ms is None else self._clock.deadline(dead_ms, now)
         return value, self._cache.arrive(flight, value, now, grant=grant, until=dead)
 
-    def _land(self, batch: list[_Read[V]]) -> None:
-        for read in batch:
-            self._cache.give_up(read.flight)
-            read.answer.cancel()  # where it has none: the task was stopped
-            if self._sent.get(read.number) is read:
-                del self._sent[read.number]
-
 
 class _Read(Generic[V]):
     """A read that somebody asked for, at ``asked`` in elapsed seconds."""
 
-    __slots__ = ("answer", "asked", "flight", "number", "value")
+    __slots__ = ("asked", "flight", "token_id", "waiters")
 
-    value: V
     flight: Flight[int]
 
-    def __init__(self, number: int, asked: float) -> None:
-        self.number = number
-        self.asked = asked
-        self.answer: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()
+    def __init__(self, token_id: UUID, asked: float) -> None:
+        self.token_id: Final = token_id
+        self.asked: Final = asked
+        self.waiters: list[asyncio.Future[_Answer[V]]] = []  # each one's own: it may be cancelled
+
+    async def join(self) -> _Answer[V]:
+        """What comes of it, for one who is not the one that reads."""
+        waiter: asyncio.Future[_Answer[V]] = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        return await waiter
+
+    def land(self, answer: _Answer[V]) -> None:
+        """Tell all who wait."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(answer)
+        self.waiters.clear()
+
+
+def _fail(reads: Iterable[_Read[Any]], error: StoreUnavailable) -> None:
+    for read in reads:
+        for waiter in read.waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+        read.waiters.clear()

@@ -117,21 +117,25 @@ class TokenForm:
 
     def checked(self, text: bytes) -> bool:
         """Whether the checksum of a text of the right length fits: if not, it is a typo."""
-        return text[self.crc_at :] == encode_base62(crc32(text[: self.crc_at]), CRC_CHARS)
+        return decode_base62(text[self.crc_at :]) == crc32(text[: self.crc_at])
 
     def parse(self, text: bytes) -> TokenParts | None:
         """The parts of a well-formed token; ``None`` for anything else, however close."""
         outline = self.split(text)
-        if outline is None or not self.checked(text):
+        token_id = None if outline is None else self.id_of(text)
+        return None if outline is None or token_id is None else TokenParts(token_id, *outline)
+
+    def id_of(self, text: bytes) -> UUID | None:
+        """The public half of a text whose outline is right; ``None``: it is no token after all."""
+        if not self.checked(text):
             return None
-        tagged, tag = outline
         secret_at = self._id_at + ID_CHARS
         token_id = text[self._id_at : secret_at]
         # The alphabet is in the order of ASCII: of one width, the greater text is the greater
         # number. Overflow would be a second spelling of another token.
-        if token_id > _LAST_ID or tagged[secret_at:] > _LAST_SECRET:
+        if token_id > _LAST_ID or text[secret_at : self.tag_at] > _LAST_SECRET:
             return None
-        return TokenParts(UUID(int=decode_base62(token_id)), tagged, tag)
+        return UUID(int=decode_base62(token_id))
 
     def pattern(self) -> str:
         """A regular expression that finds these tokens in any text, for secret scanners."""

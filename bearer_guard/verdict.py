@@ -124,13 +124,17 @@ class Rendered(NamedTuple):
     body: bytes
 
 
-def render(reason: Reason, *, realm: str, scopes: Iterable[str] = ()) -> Rendered:
+def render(
+    reason: Reason, *, realm: str, scopes: Iterable[str] = (), resource_metadata: str = ""
+) -> Rendered:
     """The whole HTTP answer to a refusal.
 
     Args:
         reason: Which row.
         realm: Of the challenge, RFC 9110 section 11.5.
         scopes: Those that were needed; told with ``insufficient_scope`` (RFC 6750 section 3.1).
+        resource_metadata: The URL of the document that tells where tokens come from; told with
+            every 401 (RFC 9728 section 5.1).
     """
     answer = ANSWERS[reason]
     challenge = {"realm": realm}
@@ -138,6 +142,8 @@ def render(reason: Reason, *, realm: str, scopes: Iterable[str] = ()) -> Rendere
         challenge |= {"error": answer.error, "error_description": answer.description}
     if reason is Reason.SCOPE:
         challenge["scope"] = " ".join(sorted(scopes))
+    if resource_metadata and answer.status == 401:  # noqa: PLR2004 - it wants credentials
+        challenge["resource_metadata"] = resource_metadata
     error = {
         "error": answer.error or "unauthorized",
         "error_description": answer.description or "An access token is needed",

@@ -141,6 +141,7 @@ class Verifier:
         self.feed.follow(self._lookup)
         self._opening: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._open_in: asyncio.AbstractEventLoop | None = None
         _forkable.add(self)
 
     # Its life.
@@ -177,6 +178,7 @@ class Verifier:
         self.keyring.check(await self.store.remember_keys(self.keyring.ids))
         await self.feed.open()
         self.last_used.open()
+        self._open_in = asyncio.get_running_loop()
 
     async def ready(self) -> None:
         """Open, if it isn't, as a request needs it: in good time, or not at all.
@@ -184,7 +186,7 @@ class Verifier:
         Raises:
             StoreUnavailable: It can't be used now.
         """
-        if self._is_open():
+        if self._open_in is asyncio.get_running_loop():
             return
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -194,12 +196,6 @@ class Verifier:
         except (KeyringError, ConfigurationError) as error:
             _log.error("%s", error)
             raise StoreUnavailable(str(error)) from error
-
-    def _is_open(self) -> bool:
-        opening = self._opening
-        if opening is None or not opening.done() or self._loop is not asyncio.get_running_loop():
-            return False
-        return not opening.cancelled() and opening.exception() is None
 
     async def check(self) -> None:
         """Make sure that it can answer: the store does, and changes are followed.
@@ -212,7 +208,7 @@ class Verifier:
 
     async def close(self) -> None:
         """Tell the store what was used last, stop all tasks, and close the store."""
-        opening, self._opening = self._opening, None
+        opening, self._opening, self._open_in = self._opening, None, None
         if opening is not None and not opening.done():
             opening.cancel()
         await self._lookup.close()
@@ -222,7 +218,7 @@ class Verifier:
 
     def abandon(self) -> None:
         """Let go of an event loop that is gone. What is remembered is dated, and stays."""
-        self._opening = self._loop = None
+        self._opening = self._loop = self._open_in = None
         self._lookup.abandon()
         self.feed.abandon()
         self.last_used.abandon()
@@ -291,13 +287,14 @@ class Verifier:
             return _MALFORMED
         if not self.keyring.vouches(*outline):
             return _FORGED if self.form.checked(text) else _MALFORMED
-        parts = self.form.parse(text)
-        if parts is None:
+        token_id = self.form.id_of(text)
+        if token_id is None:
             return _MALFORMED
-        await self.ready()
+        if self._open_in is not asyncio.get_running_loop():
+            await self.ready()
         self.feed.wake()
-        kept, policy, held = await self._ask(parts.id.int)
-        return self._conclude(parts.id, text, kept, policy, held)
+        kept, policy, until = await self._ask(token_id)
+        return self._conclude(token_id, text, kept, policy, until)
 
     async def still(self, found: Found) -> float | Refusal:
         """Whether a token that was found before is good still.
@@ -309,12 +306,12 @@ class Verifier:
             StoreUnavailable: No answer in time.
         """
         self.feed.wake()
-        kept, policy, held = await self._ask(found.number)
+        kept, policy, until = await self._ask(found.token.id)
         why_not = kept[0] or ("" if policy.enabled else Reason.FEATURE_OFF)
-        return Refusal(Reason(why_not), found.token) if why_not else self._until(held)
+        return Refusal(Reason(why_not), found.token) if why_not else until
 
     def _conclude(
-        self, token_id: UUID, text: bytes, kept: _Kept, policy: Policy, held: Held[_Kept] | None
+        self, token_id: UUID, text: bytes, kept: _Kept, policy: Policy, until: float
     ) -> Found | Refusal:
         why_not, digest, key_id, owner, description, scopes, networks, created, expires = kept
         if why_not in _NOBODYS:
@@ -333,29 +330,32 @@ class Verifier:
             return Refusal(Reason(why_not), token)
         if not policy.enabled:
             return Refusal(Reason.FEATURE_OFF, token)
-        return Found(token, networks, token_id.int, self._until(held), text)
+        return Found(token, networks, token_id.int, until, text)
 
-    async def _ask(self, number: int) -> tuple[_Kept, Policy, Held[_Kept] | None]:
-        """What is known of a token, and the policy, both within the bound at once."""
+    async def _ask(self, token_id: UUID) -> tuple[_Kept, Policy, float]:
+        """What is known of a token, and the policy, both within the bound at once.
+
+        Then until when that may be remembered, as ``Found.until``.
+        """
         for _ in range(TRIES):
             now = self.clock.elapsed()
-            held, policy = self._lookup.held(number, now), self.feed.policy_now(now)
-            if held is not None and policy is not None:
-                return held.value, policy, held
-            if held is not None:
-                await self.feed.policy()
-                continue  # what was held may have gone stale meanwhile
-            kept = await self._lookup.read(number)
-            policy = self.feed.policy_now(self.clock.elapsed()) or await self.feed.policy()
-            then = self.clock.elapsed()
-            if not self._bound or then < now + self._bound:
-                return kept, policy, self._lookup.held(number, then)
+            held, policy = self._cache.get(token_id.int, now), self.feed.policy_now(now)
+            if held is None:
+                kept = await self._lookup.read(token_id)
+                policy = self.feed.policy_now(self.clock.elapsed()) or await self.feed.policy()
+                then = self.clock.elapsed()
+                if not self._bound or then < now + self._bound:
+                    return kept, policy, self._until(self._cache.get(token_id.int, then))
+            elif policy is None:
+                await self.feed.policy()  # what was held may go stale meanwhile
+            else:
+                return held.value, policy, self._until(held)
         raise StoreUnavailable("the store answers too slowly for the revocation bound")
 
     def _assess(self, record: TokenRecord | None) -> Assessed[_Kept]:
-        why_not = standing(record, self.keyring, self.clock.now_ms())
         if record is None:
-            return Assessed(_UNKNOWN, grant=False, dead_ms=None)
+            return _UNKNOWN, False, None
+        why_not = standing(record, self.keyring, self.clock.now_ms())
         kept: _Kept = (
             why_not.value if why_not else "",
             record.digest,
@@ -367,15 +367,14 @@ class Verifier:
             record.created_ms,
             record.expires_ms,
         )
-        return Assessed(kept, grant=not why_not, dead_ms=None if why_not else record.dead_ms())
+        return kept, not why_not, None if why_not else record.dead_ms()
 
     def _until(self, held: Held[_Kept] | None) -> float:
         """Until when a good token may be remembered: its own end, and that of the policy's word.
 
         Where polls vouch for what is remembered, they vouch for the policy too.
         """
-        policy = self.feed.policy_now(self.clock.elapsed())
-        if held is None or policy is None or not policy.enabled:
+        if held is None:
             return 0.0
         return held.until if self._cache.polls else min(held.until, self.feed.policy_until)
 

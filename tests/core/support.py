@@ -49,6 +49,7 @@ class CountingStore(MemoryStore):
     async def fetch(self, ids: Collection[UUID]) -> dict[UUID, TokenRecord]:
         self.fetches.append(list(ids))
         found = MemoryStore.fetch_now(self, ids)
+        await asyncio.sleep(0)
         await self._pass()
         return found
 

@@ -68,6 +68,15 @@ async def test_what_has_begun_is_ended_in_the_way_of_its_protocol() -> None:
     assert wire.messages[-1] == {"type": "websocket.close", "code": 1008}
 
 
+async def test_a_servers_own_timeout_is_passed_on() -> None:
+    async def receive() -> Message:
+        raise TimeoutError
+
+    line = Line("websocket", receive, Wire().send)
+    with pytest.raises(TimeoutError):
+        await line.receive()
+
+
 async def test_who_waits_to_receive_is_let_go_before_the_close() -> None:
     wire = Wire()
     waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
@@ -138,6 +147,18 @@ async def test_only_what_may_not_go_in_silence_goes_aside() -> None:
     assert (len(went), wire.messages) == (1, [])
     await refuse(scope(), wire.receive, wire.send)
     assert (len(went), wire.messages[0]["status"]) == (1, 401)
+
+
+async def test_a_401_tells_of_the_metadata_and_nothing_else_does() -> None:
+    """RFC 9728 section 5.1."""
+    where = "https://api.example.com/.well-known/oauth-protected-resource"
+    answerer = Answers("api", (), where)
+    for reason in Reason:
+        wire = Wire()
+        await answerer.refuse(Refusal(reason), scope(), wire.receive, wire.send)
+        challenge = dict(wire.messages[0]["headers"]).get(b"www-authenticate", b"").decode()
+        told = challenge.endswith(f', resource_metadata="{where}"')
+        assert told is (ANSWERS[reason].status == 401), reason
 
 
 def test_a_realm_that_cannot_stand_in_a_header_is_refused() -> None:

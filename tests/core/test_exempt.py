@@ -130,3 +130,13 @@ def test_a_path_of_another_form_is_refused(path: str) -> None:
 def test_one_string_is_no_list_of_paths() -> None:
     with pytest.raises(ConfigurationError, match="not one string"):
         Exempt("/healthz")
+
+
+@given(st.lists(SEGMENTS, min_size=1, max_size=5).map(lambda words: "/" + "/".join(words)))
+def test_what_is_surely_none_of_them_is_none(path: str) -> None:
+    assert not (PATHS.is_none(path) and path in PATHS)
+
+
+def test_what_begins_like_one_of_them_is_left_to_a_closer_look() -> None:
+    paths = ["/healthz", "/static/app.css", "/static/../x", "/healthzx", "/static", "/x"]
+    assert [PATHS.is_none(path) for path in paths] == [False] * 3 + [True] * 3

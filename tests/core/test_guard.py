@@ -424,6 +424,27 @@ def test_a_setting_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
         BearerGuard(JSONResponse({}), store="memory://", keyring=Keyring.generate(), **options)
 
 
+async def test_two_guards_may_share_what_is_remembered_and_forget_together() -> None:
+    world = World()
+    other = World(store=world.store)
+    other.guard = BearerGuard(
+        other._app, store=world.verifier, keyring=world.keyring, scopes=["read"]
+    )
+    assert other.guard.verifier is world.verifier
+    token = await world.token(scopes=["read"])
+    for _ in range(2):
+        assert (await world.ask(bearer(token))).status == 200
+        got = await other.ask(bearer(token))
+        assert got.status == 200
+    assert len(world.store.fetches) == 1
+    assert (await other.ask(bearer(await world.token()))).status == 403  # its own settings
+    assert got.scope is not None
+    await world.store.end(got.scope["auth"].token.id, world.clock.now_ms())
+    assert (await world.ask(bearer(token))).status == 401
+    assert (await other.ask(bearer(token))).status == 401
+    await world.verifier.close()
+
+
 async def test_a_realm_is_quoted() -> None:
     world = World(realm='my "own" \\ API')
     got = await world.ask()

@@ -134,6 +134,27 @@ async def test_a_response_that_has_not_begun_is_answered(line: Line) -> None:
     assert got.status == 401
 
 
+async def test_an_application_that_is_done_first_is_not_stopped(line: Line) -> None:
+    task = await line.hold(await line.token(), type="websocket")
+    token_id = line.store.fetches[0][0]
+    line.store.gate = asyncio.Event()
+    await line.store.end(token_id, line.clock.now_ms())
+    await settle()  # the token is being asked after
+    line.hang_up.set()
+    await settle()
+    line.store.gate.set()
+    got = await task
+    assert got.messages[-1] == {"type": "websocket.close", "code": 1000}
+    assert line.verifier.refusals.counts["ended"] == 0  # type: ignore[index]
+
+
+async def test_an_application_that_is_done_is_waited_for_no_longer(line: Line) -> None:
+    task = await line.hold(await line.token(), type="websocket")
+    line.hang_up.set()
+    await settle()
+    assert task.done()
+
+
 async def test_short_requests_are_not_watched_over(line: Line) -> None:
     task = await line.hold(await line.token(), path="/short")
     assert line.guard._long_lived._changed == {}

@@ -123,6 +123,16 @@ async def test_invariant_03_an_end_elsewhere_is_obeyed_within_the_bound() -> Non
     await world.verifier.close()
 
 
+async def test_a_verifier_that_was_closed_opens_itself_anew() -> None:
+    world = World()
+    token = await world.token()
+    await world.verifier.verify(token)
+    await world.verifier.close()
+    world.clock.advance(60)
+    assert (await world.verifier.verify(token)).accepted
+    await world.verifier.close()
+
+
 async def test_staleness_zero_reads_each_time_and_keeps_nothing() -> None:
     world = World(staleness=0)
     token = await world.token()

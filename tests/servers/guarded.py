@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
@@ -50,7 +51,11 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
 
 
 async def whoami(request: Request) -> JSONResponse:
-    return JSONResponse({"user": request.user.display_name, "length": len(await request.body())})
+    try:
+        length = len(await request.body())
+    except ClientDisconnect:  # the body did not end as it should
+        length = -1
+    return JSONResponse({"user": request.user.display_name, "length": length})
 
 
 async def end(request: Request) -> JSONResponse:
