@@ -20,10 +20,12 @@ from starlette.routing import Match, Route, Router
 
 from bearer_guard import BearerGuard
 from bearer_guard.endpoints.api import api_routes
-from bearer_guard.endpoints.health import health_routes
-from bearer_guard.endpoints.oauth import oauth_routes
+from bearer_guard.endpoints.forward_auth import forward_auth_app
+from bearer_guard.endpoints.health import health_routes, readiness
+from bearer_guard.endpoints.oauth import metadata_url, oauth_routes
 from bearer_guard.endpoints.page import page_routes
 from bearer_guard.errors import ConfigurationError, StoreUnavailable
+from bearer_guard.events import log_event
 from bearer_guard.issuing import Issuer
 from bearer_guard.store import open_store
 
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from bearer_guard.events import Listener
+    from bearer_guard.store import Store
+    from bearer_guard.telemetry.metrics import Metrics
     from bearer_guard.verify import Verifier
 
     from ._workplace import Place
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["ARGUMENTS", "Service", "assemble", "factory"]
 
 ARGUMENTS: Final = "BEARER_GUARD_SERVE_ARGUMENTS"
+_FORWARD_AUTH: Final = "/forward-auth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,8 @@ class Service:
         exempt: Paths that need no token.
         staleness: The revocation bound, in seconds.
         prefix: Of the HTTP API.
+        resource: The URL that clients know all this by; empty: there is no metadata document.
+        metrics: Whether there are ``/metrics``.
     """
 
     app: str
@@ -61,6 +69,8 @@ class Service:
     staleness: float
     realm: str
     prefix: str
+    resource: str = ""
+    metrics: bool = False
 
 
 def factory() -> ASGIApp:
@@ -83,6 +93,11 @@ def assemble(service: Service) -> ASGIApp:
         KeyringError: There are no keys.
     """
     store, keyring = open_store(service.place.store_url), service.place.keyring()
+    metrics = _new_metrics() if service.metrics else None
+    listeners: list[Listener] = [log_event]
+    if metrics is not None:
+        store = metrics.watch(store)
+        listeners.append(metrics.count)
     guard = BearerGuard(
         load_app(service.app),
         store=store,
@@ -91,14 +106,36 @@ def assemble(service: Service) -> ASGIApp:
         optional=service.optional,
         staleness=service.staleness,
         realm=service.realm,
+        resource_metadata=metadata_url(service.resource) if service.resource else "",
+        listeners=listeners,
     )
     verifier = guard.verifier
+    routes = [
+        *health_routes(readiness(verifier)),
+        *(_opened_first(route, verifier) for route in _routes(service, store, verifier, listeners)),
+    ]
+    if metrics is not None:
+        metrics.follow(verifier)
+        routes.append(_guarded(metrics.route(), service, verifier))
+    asked = forward_auth_app(
+        verifier,
+        keyring,
+        prefix=_FORWARD_AUTH,
+        trusted_proxies=(),  # where clients are is the server's to tell, as for the application
+        staleness=service.staleness,
+        realm=service.realm,
+    )
+    # Callables in slots are lost on pyright.
+    return _Beside(routes, cast("ASGIApp", guard), cast("ASGIApp", asked))
 
-    async def ready() -> None:
-        await verifier.ready()
-        await verifier.feed.policy()  # the store answers now, not only when it was opened
 
-    issuer, logins = Issuer(store, keyring), logins_of(store, service.place.logins)
+def _routes(
+    service: Service, store: Store, verifier: Verifier, listeners: Sequence[Listener]
+) -> list[Route]:
+    """The endpoints that work on the store themselves."""
+    keyring, table = verifier.keyring, service.place.logins
+    issuer = Issuer(store, keyring, listeners=listeners)
+    logins = logins_of(store, table, listeners=listeners)
     api = api_routes(
         store,
         keyring,
@@ -107,13 +144,31 @@ def assemble(service: Service) -> ASGIApp:
         directories=logins.directories,
         prefix=service.prefix,
         realm=service.realm,
+        listeners=listeners,
     )
-    oauth = oauth_routes(verifier, issuer, realm=service.realm)
-    options = page_options(store, service.place.logins, logins)
-    page = page_routes(store, keyring, **(options | {"issuer": issuer}))
-    opened = (_opened_first(route, verifier) for route in (*api, *oauth, *page))
-    routes = [*health_routes(ready), *opened]
-    return _Beside(routes, cast("ASGIApp", guard))  # its callable in a slot is lost on pyright
+    resource = service.resource or None
+    oauth = oauth_routes(verifier, issuer, resource=resource, realm=service.realm)
+    options = page_options(store, table, logins) | {"issuer": issuer, "listeners": listeners}
+    return [*api, *oauth, *page_routes(store, keyring, **options)]
+
+
+def _new_metrics() -> Metrics:
+    from bearer_guard.telemetry.metrics import Metrics  # noqa: PLC0415 - an extra's
+
+    return Metrics()
+
+
+def _guarded(route: Route, service: Service, verifier: Verifier) -> Route:
+    """A route that needs a token, unless its path is exempt."""
+    guard = BearerGuard(
+        route.app,
+        store=verifier,
+        keyring=verifier.keyring,
+        exempt=service.exempt,
+        staleness=service.staleness,
+        realm=service.realm,
+    )
+    return Route(route.path, guard, methods=["GET"])
 
 
 def load_app(name: str) -> ASGIApp:
@@ -143,24 +198,38 @@ def load_app(name: str) -> ASGIApp:
 
 
 class _Beside:
-    """Gives to each route what is exactly its own, and everything else to the guard."""
+    """Gives to each route what is exactly its own, and everything else to the guard.
 
-    def __init__(self, routes: Sequence[Route], guard: ASGIApp) -> None:
+    Args:
+        routes: Of the endpoints.
+        guard: The guarded application.
+        forward_auth: That endpoint, which takes all below its path, and WebSockets too: a proxy
+            may pass on that a client wants one.
+    """
+
+    def __init__(self, routes: Sequence[Route], guard: ASGIApp, forward_auth: ASGIApp) -> None:
         self._routes: Final = routes
         self._router: Final = Router(routes, redirect_slashes=False)
         # What most requests are told by, without a look at each route.
-        self._heads: Final = tuple({route.path.partition("{")[0] for route in routes})
+        heads = {route.path.partition("{")[0] for route in routes}
+        self._heads: Final = (_FORWARD_AUTH, *heads)
         self._guard: Final = guard
+        self._forward_auth: Final = forward_auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         path = scope.get("path", "")
+        app = self._ours(scope, path) if path.startswith(self._heads) else self._guard
+        await app(scope, receive, send)
+
+    def _ours(self, scope: Scope, path: str) -> ASGIApp:
+        if path == _FORWARD_AUTH or path.startswith(f"{_FORWARD_AUTH}/"):
+            return self._forward_auth
         # A route's pattern also matches before a line feed at the end.
-        ours = scope["type"] == "http" and path.startswith(self._heads) and path[-1] != "\n"
-        if ours and any(route.matches(scope)[0] is not Match.NONE for route in self._routes):
-            await self._router(scope, receive, send)
-        else:
-            await self._guard(scope, receive, send)
+        http = scope["type"] == "http" and path[-1] != "\n"
+        if http and any(route.matches(scope)[0] is not Match.NONE for route in self._routes):
+            return self._router
+        return self._guard
 
 
 def _opened_first(route: Route, verifier: Verifier) -> Route:

@@ -37,7 +37,9 @@ _USERINFO: Final = re.compile(r"^[a-z]+%3A//[^/]*%40", re.IGNORECASE)
 _START_FAILED: Final = 3  # of uvicorn, which is not what 3 means here
 
 
-def run(arguments: Sequence[str], *, host: str, port: int, workers: int) -> None:
+def run(
+    arguments: Sequence[str], *, host: str, port: int, workers: int, access_log: bool = True
+) -> None:
     """Serve until a signal says to stop; what is under way is finished, and last uses are told.
 
     Args:
@@ -45,6 +47,7 @@ def run(arguments: Sequence[str], *, host: str, port: int, workers: int) -> None
         host: Where to listen.
         port: Likewise.
         workers: How many processes.
+        access_log: Whether each request is logged.
 
     Raises:
         ConfigurationError: It can't listen there, or uvicorn is not installed.
@@ -64,11 +67,14 @@ def run(arguments: Sequence[str], *, host: str, port: int, workers: int) -> None
             uvicorn.run(
                 _FACTORY,
                 factory=True,
+                interface="asgi3",
                 host=host,
                 port=port,
                 workers=workers,
                 lifespan="on",
                 log_config=log_config(),
+                access_log=access_log,
+                server_header=False,  # it would tell everybody what runs here
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 # uvicorn would believe X-Forwarded-For of any client on this machine: networks
                 # and log-in limits go by the address.

@@ -15,7 +15,7 @@ from ._command import Command
 from ._config import TopOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -102,6 +102,8 @@ def forward_auth(
     What a trusted proxy tells is believed: X-Forwarded-For for tokens that are bound to networks,
     and the fields that say what the client asked for. With rules, every other caller is refused.
 
+    Requests are the proxy's to log: only refusals worth knowing are told here, in the audit log.
+
     SIGTERM stops the service when it has finished what is under way.
     """  # noqa: D301 - click's mark for lines that are not to be folded
     from bearer_guard.endpoints.forward_auth import forward_auth_app  # noqa: PLC0415 - Starlette
@@ -128,7 +130,7 @@ def forward_auth(
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     build()
     asyncio.run(_visit(place))
-    run(sys.argv[1:], host=host, port=port, workers=workers)
+    run(sys.argv[1:], host=host, port=port, workers=workers, access_log=False)
     return None
 
 
@@ -154,20 +156,18 @@ def _with_health(endpoint: ForwardAuth) -> ASGIApp:
     """The endpoint, and beside it what tells whether it can answer."""
     from starlette.routing import Router  # noqa: PLC0415 - not for --help
 
-    from bearer_guard.endpoints.health import health_routes  # noqa: PLC0415 - likewise
+    from bearer_guard.endpoints.health import (  # noqa: PLC0415 - likewise
+        health_routes,
+        readiness,
+    )
 
-    verifier = endpoint.verifier
-
-    async def ready() -> None:
-        await verifier.ready()
-        await verifier.feed.policy()
-
-    routes = health_routes(ready)
+    routes = health_routes(readiness(endpoint.verifier))
     router, paths = Router(routes), {route.path for route in routes}
     answer: ASGIApp = endpoint.__call__  # in a slot: one frame less, and a type for checkers
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    # No coroutine of its own: every request would pay for one more.
+    def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         ours = scope["type"] == "http" and scope["path"] in paths
-        await (router if ours else answer)(scope, receive, send)
+        return (router if ours else answer)(scope, receive, send)
 
     return app

@@ -1,4 +1,4 @@
-"""``bearer-guard scan``: finds tokens that leaked into files. Offline, and without keys.
+"""``bearer-guard scan``: finds tokens that leaked into files or git. Offline, and without keys.
 
 It prints where a token stands and its id, never the token.
 """
@@ -9,17 +9,19 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import click
 
+from bearer_guard.integrations.scanner_rules import gitleaks_rules, trufflehog_rules
 from bearer_guard.token import TokenForm
 
 from ._command import Command, Failure, refuse
+from ._history import objects_of, places_of
 from ._terminal import note, print_json, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
 __all__ = ["Leak", "files_below", "leaks_in", "scan"]
@@ -29,6 +31,18 @@ _HEAD: Final = 8192  # bytes, in which a binary file has a NUL, as git has it
 _FORM: Final = TokenForm()
 _PATTERN: Final = re.compile(_FORM.pattern().encode())
 _SKIPPED_FOLDERS: Final = frozenset({".git", ".hg", ".svn"})  # what they keep is compressed
+_RULES: Final[dict[str, Callable[[], str]]] = {
+    "gitleaks": gitleaks_rules,
+    "trufflehog": trufflehog_rules,
+}
+
+
+class Lines(Protocol):
+    """What is looked through: a file, or a part of one."""
+
+    def readline(self, most: int, /) -> bytes:
+        """Up to the end of a line, or this many bytes."""
+        ...
 
 
 class Leak(NamedTuple):
@@ -39,16 +53,47 @@ class Leak(NamedTuple):
     token_id: UUID
 
 
-@click.command("scan", cls=Command, place=False, example="bearer-guard scan . /var/log/app.log")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-def scan(paths: tuple[Path, ...], *, json: bool) -> None:
+class Found(NamedTuple):
+    """A leak, where it is; ``commit``: that brought it into git's history, or what git calls it."""
+
+    path: Path | None
+    leak: Leak
+    commit: str = ""
+
+
+@click.command(
+    "scan", cls=Command, place=False, example="bearer-guard scan --history . /var/log/app.log"
+)
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--history",
+    is_flag=True,
+    help="Look through all that git keeps of the folders too, of every branch and of none.",
+)
+@click.option(
+    "--rules",
+    type=click.Choice([*_RULES]),
+    help="Print the rules by which another scanner finds tokens of ours, and do nothing else.",
+)
+def scan(paths: tuple[Path, ...], *, history: bool, rules: str | None, json: bool) -> None:
     """Find tokens of ours in files and folders; exit status 1 where there are any.
 
-    Prints path:line:column and the token's ID, never the token. Binary files, what version
-    control keeps for itself and symbolic links in folders are left out.
+    Prints path:line:column and the token's ID, never the token; before a path in git's history,
+    the commit that brought it. Binary files, what version control keeps for itself and symbolic
+    links in folders are left out.
     """
+    if rules is not None:
+        click.echo(_RULES[rules](), nl=False)
+        return
+    if not paths:
+        raise click.UsageError("Missing argument 'PATHS...'.")
+    old = (
+        [one for path in paths if path.is_dir() for one in leaks_in_history(path)]
+        if history
+        else []
+    )
     files = [file for path in paths for file in files_below(path)]
-    found: list[tuple[Path, Leak]] = []
+    found: list[Found] = []
     skipped, unread = 0, list[Path]()
     with progress("Scanning", len(files), quiet=json) as step:
         for file in files:
@@ -59,8 +104,8 @@ def scan(paths: tuple[Path, ...], *, json: bool) -> None:
                 unread.append(file)
                 continue
             skipped += leaks is None
-            found += [(file, leak) for leak in leaks or ()]
-    _print(found, len(files), skipped, unread, json=json)
+            found += [Found(file, leak) for leak in leaks or ()]
+    _print([*found, *old], len(files), skipped, unread, json=json)
 
 
 def files_below(path: Path) -> Iterator[Path]:
@@ -76,7 +121,27 @@ def files_below(path: Path) -> Iterator[Path]:
                 yield file
 
 
-def leaks_in(file: BinaryIO) -> Iterator[Leak]:
+def leaks_in_history(folder: Path) -> list[Found]:
+    """The tokens in a repository's history: each where it came in first, for each path once.
+
+    Raises:
+        ConfigurationError: It is none, or there is no git.
+    """
+    objects = objects_of(folder)
+    kept = {name: leaks for name, part in objects if (leaks := [*leaks_in(part)])}
+    places = places_of(folder, kept) if kept else {}
+    first: dict[tuple[UUID, str], Found] = {}
+    for name, place in places.items():  # the oldest commit first
+        for leak in kept[name]:
+            path = Path(place.path) if place.path else None
+            first.setdefault((leak.token_id, place.path), Found(path, leak, place.commit))
+    for name in sorted(kept.keys() - places.keys()):
+        for leak in kept[name]:
+            first.setdefault((leak.token_id, name), Found(None, leak, name))
+    return [*first.values()]
+
+
+def leaks_in(file: Lines) -> Iterator[Leak]:
     """The tokens in a file, wherever they stand; only their pattern and checksum are looked at."""
     number, begin, carried = 1, 0, b""
     while piece := file.readline(_PIECE):
@@ -108,7 +173,7 @@ def _leaks_in_file(path: Path) -> list[Leak] | None:
 
 
 def _print(
-    found: Iterable[tuple[Path, Leak]],
+    found: Iterable[Found],
     files: int,
     skipped: int,
     unread: list[Path],
@@ -119,23 +184,16 @@ def _print(
     if json:
         print_json(
             {
-                "data": [
-                    {
-                        "path": click.format_filename(path),
-                        "line": leak.line,
-                        "column": leak.column,
-                        "tokenId": str(leak.token_id),
-                    }
-                    for path, leak in rows
-                ],
+                "data": [_row(one) for one in rows],
                 "files": files,
                 "skipped": skipped,
                 "unread": [click.format_filename(path) for path in unread],
             }
         )
     else:
-        for path, leak in rows:
-            click.echo(f"{_shown(path)}:{leak.line}:{leak.column} {leak.token_id}")
+        for path, leak, commit in rows:
+            place = ":".join(filter(None, (commit, _shown(path))))
+            click.echo(f"{place}:{leak.line}:{leak.column} {leak.token_id}")
         note(f"{files} files, {skipped} of them binary or special, and so left out.")
     for path in unread:
         note(f"{_shown(path)} can't be read.")
@@ -145,7 +203,20 @@ def _print(
         raise Failure("not all could be read: nobody knows what they hold", 2)
 
 
-def _shown(path: Path) -> str:
+def _row(found: Found) -> dict[str, object]:
+    path, leak, commit = found
+    return {
+        **({"commit": commit} if commit else {}),
+        "path": None if path is None else click.format_filename(path),
+        "line": leak.line,
+        "column": leak.column,
+        "tokenId": str(leak.token_id),
+    }
+
+
+def _shown(path: Path | None) -> str:
     """A file's name, which may be anybody's: it writes no second line and commands no terminal."""
+    if path is None:
+        return ""
     name = click.format_filename(path)
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)

@@ -69,6 +69,15 @@ _PORT: Final = 8000
 @click.option(
     "--prefix", cls=TopOption, default="/v4", show_default=True, help="Of the HTTP API's paths."
 )
+@click.option(
+    "--resource",
+    cls=TopOption,
+    metavar="URL",
+    default="",
+    help="The https URL that clients know all this by: a 401 then tells where its metadata are"
+    " (RFC 9728).",
+)
+@click.option("--metrics", cls=TopOption, is_flag=True, help="Serve /metrics, for Prometheus.")
 @click.pass_context
 def serve(
     ctx: click.Context,
@@ -83,6 +92,8 @@ def serve(
     staleness: float,
     realm: str,
     prefix: str,
+    resource: str,
+    metrics: bool,
 ) -> object:
     """Serve an ASGI application behind the guard, with the HTTP API and the page beside it.
 
@@ -94,10 +105,17 @@ def serve(
           take Basic or Bearer credentials, and refuse requests without
       /oauth/introspect, /oauth/revoke
           take a Bearer token, and refuse requests without
+      /forward-auth and below
+          for a reverse proxy to ask; takes a Bearer token, and refuses requests without
       /access-tokens…, /login…, /logout
           the Access Tokens page: takes a log-in, no token; /saml/… and /oidc/… with a provider
       /healthz, /readyz
           need no credentials
+      /.well-known/oauth-protected-resource…, with --resource only
+          needs no credentials
+      /metrics, with --metrics only
+          takes a Bearer token, and refuses requests without, unless --exempt names it; each
+          worker has figures of its own
 
     Every other path needs a token, but those of --exempt.
 
@@ -117,6 +135,8 @@ def serve(
         staleness=staleness,
         realm=realm,
         prefix=prefix,
+        resource=resource,
+        metrics=metrics,
     )
     if ctx.obj is not None:
         return ctx.obj(service)  # in a worker: it only wants to know what to serve

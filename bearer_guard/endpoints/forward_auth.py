@@ -5,32 +5,28 @@
 A proxy sends it the header fields of each request, and no body. 200: the request may pass, and
 three fields tell whose it is: ``X-Bearer-Guard-User``, ``-Token-Id`` and ``-Scopes``. Otherwise the
 answer is the guard's own refusal. It is a guard with nothing behind it, so that the verdicts are
-the same, and as quick.
-
-In the three fields ``%``, control characters, spaces at either end, and what is not in ISO 8859-1
-are percent-encoded UTF-8; nothing else is.
+the same, and as quick: behind a token that is remembered, there is an answer that is ready.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import re
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
-from urllib.parse import quote as percent_encoded
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.errors import ConfigurationError
-from bearer_guard.events import RequestRefused, emit, log_event
+from bearer_guard.events import log_event
 from bearer_guard.guard import BearerGuard
 from bearer_guard.hot_path import MOST_REMEMBERED
 from bearer_guard.proxy_sso import ProxySso
-from bearer_guard.token import DEFAULT_PREFIX, TokenForm
+from bearer_guard.token import DEFAULT_PREFIX
 from bearer_guard.verdict import Reason, Refusal, Rendered, quote, render
 
 from ._answers import error as error_answer
 from ._forwarded import SIMPLE, TELLING, URIS, USUAL, Proxies, Told, is_plain
+from ._forwarded_audit import ForwardedRefused, Telling, told_now
+from ._identity_fields import identity_fields
+from ._path_rules import PathRules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,12 +34,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from bearer_guard.clock import Clock
-    from bearer_guard.events import Event, Listener
+    from bearer_guard.events import Listener
     from bearer_guard.keyring import Keyring
     from bearer_guard.record import TokenInfo
     from bearer_guard.refusals import Refusals
     from bearer_guard.store import TokenReader
     from bearer_guard.user import TokenCredentials
+    from bearer_guard.verify import Verifier
 
 __all__ = ["LOOPBACK", "ForwardAuth", "ForwardedRefused", "forward_auth_app"]
 
@@ -55,28 +52,11 @@ _log: Final = logging.getLogger("bearer_guard")
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 section 7.4.1
 _NO_STORE: Final = ((b"content-length", b"0"), (b"cache-control", b"no-store"))
 _PEER: Final = "bearer_guard.peer"  # in the scope: who has really sent the request
-_LONGEST_PATH: Final = 256  # characters of it in the audit
-
-# None: of a caller who is no known proxy.
-_told: ContextVar[Told | None] = ContextVar("bearer_guard_told", default=None)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ForwardedRefused(RequestRefused):
-    """A proxy's request was turned away.
-
-    Attributes:
-        method: Which the client used, as the proxy tells it.
-        path: Which it asked for, likewise; without the query, and without tokens of ours.
-    """
-
-    name: ClassVar[str] = RequestRefused.name
-    method: str = ""
-    path: str = ""
+_TWICE: Final = 2
 
 
 def forward_auth_app(
-    store: TokenReader | str,
+    store: TokenReader | Verifier | str,
     keyring: Keyring,
     *,
     prefix: str = "/forward-auth",
@@ -93,7 +73,8 @@ def forward_auth_app(
     """The endpoint as an ASGI application; its lifespan opens and closes the store.
 
     Args:
-        store: Where records are, or the URL of one.
+        store: Where records are, or the URL of one. The ``verifier`` of a guard, to share what it
+            remembers, and whoever it tells: then it has to be opened and closed as that guard is.
         keyring: Whose tags, digests and seals count.
         prefix: The path. All below it is the endpoint too; everything else is 404.
         trusted_proxies: Addresses and CIDR blocks. Of these callers, and no others, it is believed
@@ -113,9 +94,8 @@ def forward_auth_app(
     Raises:
         ConfigurationError: A setting that can't work.
     """
-    cut = re.compile(TokenForm(token_prefix).pattern())
     proxies, places = Proxies(trusted_proxies), _Places(prefix)
-    admitted = _Admitted(places, proxies, _Rules(rules or {}), realm)
+    admitted = _Admitted(places, proxies, PathRules(rules or {}), realm)
     app = ForwardAuth(
         admitted.app(),
         store=store,
@@ -125,7 +105,7 @@ def forward_auth_app(
         cache_size=cache_size,
         realm=realm,
         prefix=token_prefix,
-        listeners=[_Telling(listeners, cut)],
+        listeners=[Telling(listeners, token_prefix)],
         clock=clock,
     )
     app.places, app.proxies = places, proxies
@@ -154,7 +134,7 @@ class ForwardAuth(BearerGuard):
     def _note(self, scope: Scope, below: str) -> None:
         """Put down what the proxy tells, and the client's address in the place of the proxy's."""
         told = _told_by(self.proxies, scope, below)
-        _told.set(told)
+        told_now.set(told)
         if told is not None and told.hops:
             scope[_PEER] = scope["client"]
             client = self.proxies.client_behind(scope["client"][0], told.hops)
@@ -181,7 +161,7 @@ class _Admitted:
 
     refusals: Refusals  # of its guard, which is made later
 
-    def __init__(self, places: _Places, proxies: Proxies, rules: _Rules, realm: str) -> None:
+    def __init__(self, places: _Places, proxies: Proxies, rules: PathRules, realm: str) -> None:
         self._places: Final = places
         self._proxies: Final = proxies
         self._rules: Final = rules
@@ -192,14 +172,14 @@ class _Admitted:
     def app(self) -> ASGIApp:
         """The answer as an application; a closure, as ``hot_path`` is one."""
         top, passes, aside = self._places.top, self._passes, self._aside
-        ruled = bool(self._rules)
+        ruled, plainly_allowed, telling = bool(self._rules), self._plainly_allowed, TELLING
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["path"] == top and scope["type"] == "http":
-                told = tuple([name for name, _ in scope["headers"] if name in TELLING])
+            if scope["type"] == "http" and scope["path"] == top:
                 headers = passes.get(scope["auth"])
-                allowed = told in USUAL and (not ruled or self._plainly_allowed(scope))
-                if allowed and headers is not None:
+                told = [field for field in scope["headers"] if field[0] in telling]
+                once = len(told) < _TWICE or tuple([name for name, _ in told]) in USUAL
+                if headers is not None and once and (not ruled or plainly_allowed(scope, told)):
                     await send(
                         {"type": "http.response.start", "status": 200, "headers": [*headers]}
                     )
@@ -209,15 +189,19 @@ class _Admitted:
 
         return answer
 
-    def _plainly_allowed(self, scope: Scope) -> bool:
+    def _plainly_allowed(self, scope: Scope, told: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether a known proxy tells a URI that can't be misread, and no rule is in its way."""
         peer = scope.get(_PEER) or scope.get("client")
-        uri = next((value for name, value in scope["headers"] if name in URIS), b"")
-        path = uri.partition(b"?")[0].decode("latin-1")
-        known = peer is not None and peer[0] in self._proxies and path != ""
-        if not (known and SIMPLE.fullmatch(path)):
+        if peer is None or peer[0] not in self._proxies:
             return False
-        return self._rules.needed(path) <= set(scope["auth"].scopes)
+        for name, uri in told:
+            if name in URIS:
+                path = uri.partition(b"?")[0].decode("latin-1")
+                if not (path and SIMPLE.fullmatch(path)):
+                    return False
+                needed = self._rules.needed(path)
+                return not needed or needed <= set(scope["auth"].scopes)
+        return False
 
     async def _aside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, without a look at the body."""
@@ -266,7 +250,7 @@ class _Admitted:
         if headers is None:
             if len(self._passes) >= MOST_REMEMBERED:
                 self._passes.clear()
-            headers = self._passes[auth] = (*_NO_STORE, *_identity(auth.token))
+            headers = self._passes[auth] = (*_NO_STORE, *identity_fields(_token_of(auth)))
         return headers
 
     def _unclear(self, why: str) -> Rendered:
@@ -282,59 +266,6 @@ class _Admitted:
             _log.warning("%s", what)
 
 
-class _Rules:
-    """Which scopes which paths need."""
-
-    def __init__(self, rules: Mapping[str, Collection[str]]) -> None:
-        self._exact: Final[dict[str, frozenset[str]]] = {}
-        self._prefixes: Final[dict[str, frozenset[str]]] = {}
-        for path, scopes in rules.items():
-            bare = path.removesuffix("/*")
-            if not (path.startswith("/") and "*" not in bare and (not bare or is_plain(bare))):
-                msg = f"a rule's path begins with / and has * only as /* at its end: {path!r}"
-                raise ConfigurationError(msg)
-            if isinstance(scopes, str) or not scopes:
-                raise ConfigurationError(f"the rule for {path} needs a list of scopes")
-            try:
-                render(Reason.SCOPE, realm="", scopes=scopes)
-            except ValueError as error:
-                raise ConfigurationError(f"the rule for {path}: {error}") from error
-            where = self._prefixes if path.endswith("/*") else self._exact
-            where[_wide(bare)] = frozenset(scopes)
-
-    def __bool__(self) -> bool:
-        return bool(self._exact or self._prefixes)
-
-    def needed(self, path: str) -> frozenset[str]:
-        """Of all rules that cover a path, read in any way a server might read it."""
-        found: set[str] = set()
-        ways = {_wide(path), _wide(_without_parameters(path))} if ";" in path else {_wide(path)}
-        for way in ways:
-            found |= self._exact.get(way, frozenset())
-            for prefix, scopes in self._prefixes.items():
-                if way == prefix or way.startswith(prefix + "/"):
-                    found |= scopes
-        return frozenset(found)
-
-
-class _Telling:
-    """Adds to a refusal what the proxy had been asked for."""
-
-    def __init__(self, listeners: Sequence[Listener], token: re.Pattern[str]) -> None:
-        self._listeners: Final = listeners
-        self._token: Final = token
-
-    def __call__(self, event: Event) -> None:
-        """Pass it on."""
-        told = _told.get()
-        if isinstance(event, RequestRefused) and told is not None:
-            asked = told.asked()
-            known = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
-            path = self._token.sub("(a token)", asked.path)[:_LONGEST_PATH]
-            event = ForwardedRefused(**known, method=asked.method[:_LONGEST_PATH], path=path)
-        emit(self._listeners, event)
-
-
 def _told_by(proxies: Proxies, scope: Scope, below: str) -> Told | None:
     """What a caller tells; ``None``: it is no known proxy."""
     peer = scope.get(_PEER) or scope.get("client")
@@ -347,38 +278,10 @@ async def _send(kind: str, answer: Rendered, send: Send) -> None:
     await send({"type": f"{kind}.body", "body": answer.body})
 
 
-def _identity(token: TokenInfo | None) -> list[tuple[bytes, bytes]]:
-    """All three fields, also where there is nothing to say: they replace a client's."""
-    if token is None:
+def _token_of(auth: TokenCredentials) -> TokenInfo:
+    if auth.token is None:
         raise ConfigurationError("the guard in front lets requests pass without a token")
-    return [
-        (b"x-bearer-guard-user", _field(token.owner)),
-        (b"x-bearer-guard-token-id", str(token.id).encode()),
-        (b"x-bearer-guard-scopes", _field(" ".join(token.scopes))),
-    ]
-
-
-def _field(text: str) -> bytes:
-    """The text as a field value; different texts have different ones."""
-    if text.isascii() and text.isprintable() and "%" not in text and text == text.strip(" "):
-        return text.encode()
-    inner = text.strip(" ")
-    start = len(text) - len(text.lstrip(" "))
-    ends = "%20" * start, "%20" * (len(text) - start - len(inner))
-    kept = "".join(char if _may_stand(char) else percent_encoded(char, safe="") for char in inner)
-    return f"{ends[0]}{kept}{ends[1]}".encode("latin-1")
-
-
-def _may_stand(char: str) -> bool:
-    return char != "%" and char.isprintable() and ord(char) < 256  # noqa: PLR2004 - ISO 8859-1
-
-
-def _wide(path: str) -> str:
-    return path.casefold().rstrip("/")
-
-
-def _without_parameters(path: str) -> str:
-    return "/".join(segment.partition(";")[0] for segment in path.split("/"))
+    return auth.token
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,9 +20,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["health_routes"]
+    from bearer_guard.verify import Verifier
+
+__all__ = ["health_routes", "readiness"]
 
 _log: Final = logging.getLogger("bearer_guard")
+
+
+def readiness(verifier: Verifier) -> Callable[[], Awaitable[None]]:
+    """What a verifier's health goes by: the store answers now, not only when it was opened."""
+
+    async def ready() -> None:
+        await verifier.ready()
+        await verifier.feed.policy()
+
+    return ready
 
 
 def health_routes(ready: Callable[[], Awaitable[object]]) -> list[Route]:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bearer_guard.record import TokenInfo
     from bearer_guard.verify import Verifier
 
-__all__ = ["INTROSPECT", "WELL_KNOWN", "oauth_routes"]
+__all__ = ["INTROSPECT", "WELL_KNOWN", "metadata_url", "oauth_routes"]
 
 INTROSPECT: Final = "introspect"  # the scope that opens everybody's tokens
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
@@ -94,9 +94,23 @@ def oauth_routes(
             "authorization_servers": list(authorization_servers),
         }
         metadata = {"resource": resource, **{name: of for name, of in lists.items() if of}}
-        path = WELL_KNOWN + _path_of(resource)
+        path = urlsplit(metadata_url(resource)).path
         routes.append(Route(path, partial(_tell, json.dumps(metadata).encode())))
     return routes
+
+
+def metadata_url(resource: str) -> str:
+    """Where the metadata document of a resource is: RFC 9728 section 3.1.
+
+    Raises:
+        ConfigurationError: The resource is no URL that section 1.2 allows.
+    """
+    url = urlsplit(resource)
+    secure = url.scheme == "https" or (url.scheme == "http" and _is_here(url.hostname))
+    if not (secure and url.hostname) or url.query or "#" in resource:
+        raise ConfigurationError("resource must be an https URL without query and fragment")
+    path = "" if url.path == "/" else url.path
+    return f"{url.scheme}://{url.netloc}{WELL_KNOWN}{path}"
 
 
 class _OAuth:
@@ -170,15 +184,6 @@ async def _tell(body: bytes, request: Request) -> Response:
     """A public document that never changes."""
     del request
     return Response(body, media_type="application/json")
-
-
-def _path_of(resource: str) -> str:
-    """What follows the well-known path: RFC 9728 section 3.1."""
-    url = urlsplit(resource)
-    secure = url.scheme == "https" or (url.scheme == "http" and _is_here(url.hostname))
-    if not (secure and url.hostname) or url.query or "#" in resource:
-        raise ConfigurationError("resource must be an https URL without query and fragment")
-    return "" if url.path == "/" else url.path
 
 
 def _is_here(host: str | None) -> bool:

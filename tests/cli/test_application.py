@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from bearer_guard import BearerGuardError, ConfigurationError, KeyringError
@@ -121,6 +121,8 @@ OURS = [
     ("POST", "/oauth/introspect", 400),
     ("POST", "/oauth/revoke", 400),
     ("GET", "/oauth/revoke", 405),
+    ("GET", "/forward-auth", 200),
+    ("POST", "/forward-auth/reports/1", 200),
 ]
 PAGE = [
     ("GET", "/login", 200),
@@ -169,6 +171,8 @@ def test_the_routes_of_the_endpoints_never_reach_the_application(
         "/V4/apiAccessTokens",
         "//v4/apiAccessTokens",
         "/metrics",
+        "/forward-authX",
+        "/.well-known/oauth-protected-resource",
         "/oauth",
         "/oauth/token",
         "/login/",
@@ -194,6 +198,7 @@ def test_what_needs_no_credentials_is_what_the_help_says(service: Service, alice
     text = " ".join(alice("serve", "--help").stdout.split())
     assert "/healthz, /readyz need no credentials" in text
     assert "/oauth/introspect, /oauth/revoke take a Bearer token" in text
+    assert "/forward-auth and below for a reverse proxy to ask; takes a Bearer token" in text
     assert "/access-tokens…, /login…, /logout the Access Tokens page" in text
     with client_of(service) as client:
         for method, path, _ in OURS:
@@ -242,7 +247,101 @@ def test_the_page_and_the_api_count_failed_log_ins_together(service: Service) ->
         assert client.post("/login", data=fields).status_code == 429
 
 
-def test_a_websocket_is_the_applications_on_every_path(service: Service) -> None:
+def test_a_proxy_can_ask_and_what_is_remembered_and_forgotten_is_one(service: Service) -> None:
+    """The verifier is the guard's own: its settings, its memory, and what ends is ended there."""
+    with client_of(service) as client:
+        token = bearer(client)
+        for path in ("/reports", "/forward-auth", "/forward-auth/below"):
+            assert client.get(path, headers=token).status_code == 200
+        told = client.get("/forward-auth", headers=token)
+        assert told.headers["x-bearer-guard-user"] == "alice"
+        assert told.content == b""
+        asserted = client.get("/forward-auth", headers={**token, "remote-user": "root"})
+        assert asserted.status_code == 403
+        (row,) = client.get("/v4/apiAccessTokens", headers=token).json()["data"]
+        assert client.delete(f"/v4/apiAccessTokens/{row['tokenId']}", headers=token).is_success
+        assert client.get("/forward-auth", headers=token).status_code == 401
+
+
+def test_forward_auth_needs_a_token_whatever_the_application_does_not_need(
+    service: Service,
+) -> None:
+    lenient = replace(service, optional=True, exempt=("/forward-auth", "/forward-auth/*", "/*"))
+    with client_of(lenient) as client:
+        for path in ("/forward-auth", "/forward-auth/x"):
+            assert client.get(path).status_code == 401
+            assert client.get(path).headers["www-authenticate"] == 'Bearer realm="reports"'
+            assert client.get(path, headers=bearer(client)).status_code == 200
+
+
+def test_forward_auth_believes_no_address_that_a_client_makes_up(service: Service) -> None:
+    """uvicorn tells the client's, of the proxies that FORWARDED_ALLOW_IPS names."""
+    with TestClient(assemble(service), client=("127.0.0.1", 1)) as client:
+        body = {"lifetimeSeconds": 60, "networks": ["203.0.113.0/24"]}
+        made = client.post("/v4/apiAccessTokens", json=body, headers=basic()).json()
+        token = {"authorization": f"Bearer {made['tokenValue']}"}
+        forged = {**token, "x-forwarded-for": "203.0.113.1"}
+        assert client.get("/forward-auth", headers=forged).status_code == 403
+
+
+def test_a_proxy_may_ask_about_a_websocket(service: Service) -> None:
+    with client_of(service) as client, pytest.raises(WebSocketDenialResponse) as asked:
+        client.websocket_connect("/forward-auth", headers=bearer(client)).__enter__()
+    assert (asked.value.status_code, asked.value.headers["x-bearer-guard-user"]) == (200, "alice")
+
+
+def test_metrics_are_there_when_asked_for_and_need_a_token(service: Service) -> None:
+    with client_of(replace(service, metrics=True, optional=True)) as client:
+        token = bearer(client)
+        for headers in ({}, basic(), {**token, "remote-user": "root"}):
+            answer = client.get("/metrics", headers=headers)
+            assert answer.status_code in {401, 403}
+            assert "bearer_guard_" not in answer.text
+        assert client.post("/metrics", headers=token).status_code == 405
+        client.get("/reports", headers={**token, "authorization": "Bearer x"})
+        text = client.get("/metrics", headers=token).text
+        assert 'bearer_guard_refusals_total{reason="malformed"} 1.0' in text
+        assert 'bearer_guard_refusals_total{reason="proxy-identity"} 1.0' in text
+        assert 'bearer_guard_events_total{event="token.created"} 1.0' in text
+        assert 'bearer_guard_events_total{event="login.failed"}' not in text
+        client.post("/v4/apiAccessTokens", json={}, headers=basic(password="x" * 12))
+        text = client.get("/metrics", headers=token).text
+        assert 'bearer_guard_events_total{event="login.failed"} 1.0' in text
+        assert 'bearer_guard_store_seconds_count{call="add"} 1.0' in text
+
+
+def test_metrics_are_open_where_they_are_exempt(service: Service) -> None:
+    with client_of(replace(service, metrics=True, exempt=("/metrics",))) as client:
+        assert "bearer_guard_cached_tokens" in client.get("/metrics").text
+
+
+def test_without_the_package_for_metrics_nothing_is_served(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "bearer_guard.telemetry.metrics", raising=False)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    assert assemble(service)
+    with pytest.raises(ConfigurationError, match=r"bearer-guard\[metrics\]"):
+        assemble(replace(service, metrics=True))
+
+
+def test_a_401_tells_where_the_metadata_of_the_resource_are(service: Service) -> None:
+    """RFC 9728 section 5.1: a client finds the document by the challenge, and that it is ours."""
+    named = replace(service, resource="https://testserver/reports")
+    with client_of(named) as client:
+        challenge = client.get("/reports").headers["www-authenticate"]
+        where = "https://testserver/.well-known/oauth-protected-resource/reports"
+        assert challenge == f'Bearer realm="reports", resource_metadata="{where}"'
+        assert client.get(where).json()["resource"] == named.resource
+        bad = client.get("/x", headers={"authorization": "Bearer x"}).headers["www-authenticate"]
+        assert bad.endswith(f', resource_metadata="{where}"')
+        asserted = {**bearer(client), "remote-user": "root"}
+        refused = client.get("/x", headers=asserted)
+        assert refused.status_code == 403
+        assert "resource_metadata" not in refused.headers["www-authenticate"]
+
+
+def test_a_websocket_is_the_applications_on_every_other_path(service: Service) -> None:
     with client_of(service) as client:
         with (
             pytest.raises(WebSocketDisconnect),
@@ -354,6 +453,7 @@ def test_the_working_directory_comes_first(service: Service) -> None:
         ({"exempt": ("open",)}, ConfigurationError),
         ({"prefix": "v4"}, ConfigurationError),
         ({"staleness": -1.0}, ConfigurationError),
+        ({"resource": "http://example.com"}, ConfigurationError),
     ],
 )
 def test_a_setting_that_cannot_work_is_found_at_once(

@@ -51,7 +51,7 @@ def test_it_listens_where_it_is_told_and_believes_no_addresses_but_its_own(
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
     result = cli("forward-auth", "--host", "::1", "--port", "9", "--workers", "3")
     assert result.exit_code == 0
-    assert ran == [{"host": "::1", "port": 9, "workers": 3}]
+    assert ran == [{"host": "::1", "port": 9, "workers": 3, "access_log": False}]
     assert os.environ["FORWARDED_ALLOW_IPS"] == ""
     assert os.environ["WEB_CONCURRENCY"] == "3"
 

@@ -13,7 +13,8 @@ from bearer_guard.cli import scan
 from bearer_guard.cli.scan import Leak, files_below, leaks_in
 from bearer_guard.testing import a_token
 from bearer_guard.token import TokenForm
-from tests.cli.support import Cli
+from tests.cli.repository import Repository
+from tests.cli.support import ROOT, Cli
 
 TOKEN, RECORD = a_token(Keyring.generate())
 
@@ -31,6 +32,7 @@ def found(text: str) -> list[Leak]:
         (f"https://host/?t={TOKEN}&x=1", 1, 17),
         (f"ü {TOKEN}", 1, 4),
     ],
+    ids=["alone", "quoted", "header", "query", "after two bytes"],
 )
 def test_a_token_is_found_where_it_stands(text: str, line: int, column: int) -> None:
     assert found(text) == [Leak(line, column, RECORD.id)]
@@ -55,6 +57,7 @@ def test_tokens_of_all_keys_and_several_on_a_line_are_found() -> None:
         TokenForm("other").mint(uuid4(), Keyring.generate().tag),
         TOKEN[:40] + "\n" + TOKEN[40:],
     ],
+    ids=["shorter", "longer", "inside", "altered", "other case", "other prefix", "broken"],
 )
 def test_what_only_looks_like_one_is_not_found(text: str) -> None:
     assert found(text) == []
@@ -137,3 +140,63 @@ def test_a_file_that_cannot_be_read_is_no_clean_one(
     assert result.exit_code == 2
     assert "gone can't be read." in result.stderr
     assert "nobody knows" in result.stderr
+
+
+def test_the_whole_history_of_git_is_looked_through(bare: Cli) -> None:
+    """A token that was taken out again, one in a deleted branch, one in a message, one lost."""
+    texts, records = zip(*(a_token(Keyring.generate()) for _ in range(4)), strict=True)
+    repository = Repository(bare.folder)
+    first = repository.commit("one", **{"settings.py": f"# ours\ntoken = '{texts[0]}'\n"})
+    repository.commit("two", **{"settings.py": f"# ours, too\ntoken = '{texts[0]}'\n"})
+    repository.commit("three", **{"settings.py": "# ours\n"})
+    repository.git("switch", "--quiet", "--create", "side")
+    side = repository.commit("four", notes=texts[1])
+    repository.git("switch", "--quiet", "main")
+    repository.git("branch", "--quiet", "--delete", "--force", "side")
+    told = repository.commit(f"try {texts[2]}", empty="")
+    lost = repository.git("hash-object", "-w", "--stdin", stdin=texts[3].encode())
+    assert bare("scan", ".").exit_code == 0
+    result = bare("scan", "--history", ".")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert set(lines) == {
+        f"{first}:settings.py:2:10 {records[0].id}",
+        f"{side}:notes:1:1 {records[1].id}",
+        f"{told}:{message_line(repository, told)}:5 {records[2].id}",
+        f"{lost}:1:1 {records[3].id}",
+    }
+    assert len(lines) == 4
+    assert not any(text in result.output for text in texts)
+    rows = json.loads(bare("scan", "--history", ".", "--json").stdout)["data"]
+    assert {row["tokenId"]: (row["commit"], row["path"]) for row in rows} == {
+        str(records[0].id): (first, "settings.py"),
+        str(records[1].id): (side, "notes"),
+        str(records[2].id): (told, None),
+        str(records[3].id): (lost, None),
+    }
+
+
+def message_line(repository: Repository, commit: str) -> int:
+    """Which line of a commit as git keeps it is the first of its message."""
+    head, _, _ = repository.git("cat-file", "commit", commit).partition("\n\n")
+    return head.count("\n") + 3
+
+
+def test_a_history_that_is_none_is_an_error(bare: Cli) -> None:
+    result = bare("scan", "--history", ".")
+    assert result.exit_code == 2
+    assert "not a git repository" in result.stderr
+
+
+@pytest.mark.parametrize("scanner", ["gitleaks", "trufflehog"])
+def test_the_rules_for_another_scanner_are_printed_as_they_are_checked_in(
+    scanner: str, bare: Cli
+) -> None:
+    (file,) = (ROOT / "rules").glob(f"{scanner}.*")
+    result = bare("scan", "--rules", scanner)
+    assert (result.exit_code, result.stdout) == (0, file.read_text())
+
+
+def test_without_a_path_and_with_rules_of_nobody_it_is_a_usage_error(bare: Cli) -> None:
+    assert bare("scan").exit_code == 2
+    assert bare("scan", "--rules", "nosuch").exit_code == 2

@@ -20,6 +20,9 @@ def normal(text: str) -> str:
     "sentence",
     [
         "/healthz, /readyz need no credentials",
+        "/forward-auth and below for a reverse proxy to ask; takes a Bearer token",
+        "/.well-known/oauth-protected-resource…, with --resource only needs no credentials",
+        "/metrics, with --metrics only takes a Bearer token, and refuses requests without",
         "Every other path needs a token, but those of --exempt.",
         "Each worker counts for itself: N workers let N times as many pass.",
         "MODULE is looked for in the working directory first.",
@@ -55,6 +58,7 @@ def test_the_options_are_what_is_served(cli: Cli, monkeypatch: pytest.MonkeyPatc
     options = (
         "--host", "::1", "--port", "9", "--workers", "3", "--exempt", "/", "--exempt", "/a/*",
         "--optional", "--staleness", "0.5", "--realm", "r", "--prefix", "/p",
+        "--resource", "https://x", "--metrics",
     )  # fmt: skip
     assert cli("serve", "reports:app", *options).exit_code == 0
     ((service, workers),) = prepared
@@ -67,6 +71,8 @@ def test_the_options_are_what_is_served(cli: Cli, monkeypatch: pytest.MonkeyPatc
         staleness=0.5,
         realm="r",
         prefix="/p",
+        resource="https://x",
+        metrics=True,
     )
     assert service.place.keys_file == Path("bearer-guard.keys")
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
 
 import pytest
 from websockets.sync.client import connect
@@ -44,6 +46,7 @@ async def echo(socket):
 
 app = Starlette(routes=[Route("/who", who), Route("/", who), WebSocketRoute("/echo", echo)])
 """
+FORM = "application/x-www-form-urlencoded"
 TOKEN, _ = a_token(Keyring.generate())
 
 
@@ -54,15 +57,15 @@ def folder(alice: Cli) -> Path:
     return alice.folder
 
 
-def basic() -> dict[str, str]:
-    credentials = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
+def basic(name: str = "alice") -> dict[str, str]:
+    credentials = base64.b64encode(f"{name}:{PASSWORD}".encode()).decode()
     return {"authorization": f"Basic {credentials}"}
 
 
-def create(port: int) -> tuple[str, dict[str, str]]:
+def create(port: int, name: str = "alice") -> tuple[str, dict[str, str]]:
     """The id of a new token, and the header that carries it."""
     body = {"lifetimeSeconds": 3600}
-    status, made = ask(port, "/v4/apiAccessTokens", method="POST", body=body, headers=basic())
+    status, made = ask(port, "/v4/apiAccessTokens", method="POST", body=body, headers=basic(name))
     assert status == 201
     return made["tokenInfo"]["tokenId"], {"authorization": f"Bearer {made['tokenValue']}"}
 
@@ -101,6 +104,90 @@ def test_a_signal_ends_it_well_and_the_last_uses_are_told(
         assert "Traceback" not in child.log()
         assert "Aborted" not in child.log()
     assert last_used(folder) != [None]
+
+
+# Every documented URL, as a running service answers it: who asks, for what, with which body.
+# {id} is alice's second token; nobody asks with the first one after it has gone.
+HOUR = {"lifetimeSeconds": 3600}
+TOKENS, SETTINGS = "/v4/apiAccessTokens", "/v4/apiAccessTokenSettings"
+NEW = {"name": "carol", "password": "correct horse carol"}
+CHANGED = {"password": "correct horse again", "currentPassword": PASSWORD}
+DOCUMENTED = [
+    ("nobody", "GET", "/healthz", None, 200),
+    ("nobody", "GET", "/readyz", None, 200),
+    ("nobody", "POST", TOKENS, HOUR, 401),
+    ("nobody", "GET", "/login", None, 200),
+    ("nobody", "GET", "/logout", None, 303),
+    ("nobody", "GET", "/access-tokens", None, 303),
+    ("nobody", "GET", "/access-tokens/settings", None, 303),
+    ("bearer", "GET", "/access-tokens", None, 303),
+    ("nobody", "GET", "/.well-known/oauth-protected-resource", None, 200),
+    ("nobody", "GET", "/metrics", None, 401),
+    ("bearer", "GET", "/metrics", None, 200),
+    ("nobody", "GET", "/forward-auth", None, 401),
+    ("bearer", "GET", "/forward-auth", None, 200),
+    ("bearer", "POST", "/forward-auth/below", None, 200),
+    ("nobody", "POST", "/oauth/introspect", {"token": "x"}, 401),
+    ("bearer", "POST", "/oauth/introspect", {"token": "x"}, 200),
+    ("bearer", "POST", "/oauth/revoke", {"token": "x"}, 200),
+    ("alice", "POST", TOKENS, HOUR, 201),
+    ("bearer", "POST", TOKENS, HOUR, 201),
+    ("bearer", "POST", TOKENS, {"lifetimeSeconds": 0}, 400),
+    ("bearer", "POST", TOKENS, {"lifetimeSeconds": -1}, 400),
+    ("alice", "POST", TOKENS, {**HOUR, "scopes": ["a"], "networks": ["192.0.2.0/24"]}, 201),
+    ("bearer", "GET", TOKENS, None, 200),
+    ("bearer", "GET", f"{TOKENS}?limit=1", None, 200),
+    ("bearer", "GET", f"{TOKENS}?owner=root", None, 403),
+    ("root", "GET", f"{TOKENS}?owner=*", None, 200),
+    ("bearer", "GET", f"{TOKENS}/{{id}}", None, 200),
+    ("bearer", "GET", f"{TOKENS}/{uuid4()}", None, 404),
+    ("root", "POST", f"{TOKENS}/{{id}}/renew", {}, 404),
+    ("bearer", "POST", f"{TOKENS}/{{id}}/renew", {"graceSeconds": 60}, 201),
+    ("bearer", "DELETE", f"{TOKENS}/{{id}}", None, 204),
+    ("bearer", "DELETE", f"{TOKENS}/{{id}}", None, 404),
+    ("bearer", "DELETE", TOKENS, None, 400),
+    ("bearer", "GET", SETTINGS, None, 200),
+    ("bearer", "PATCH", SETTINGS, {"enabled": False}, 403),
+    ("root", "PATCH", SETTINGS, {"maxLifetimeDays": 90}, 200),
+    ("bearer", "GET", "/v4/users", None, 403),
+    ("root", "GET", "/v4/users", None, 200),
+    ("root", "POST", "/v4/users", NEW, 403),  # it takes a log-in
+    ("password", "POST", "/v4/users", NEW, 201),
+    ("password", "PATCH", "/v4/users/carol", {"disabled": True}, 200),
+    ("alice", "PATCH", "/v4/users/me", CHANGED, 204),
+    ("bearer", "GET", "/who", None, 200),
+    ("nobody", "GET", "/v4/who", None, 401),
+    ("bearer", "GET", "/v4/who", None, 404),
+    ("bearer", "DELETE", f"{TOKENS}?owner=me", None, 200),
+    ("bearer", "GET", "/who", None, 401),
+]
+
+
+def test_every_documented_url_answers_as_documented(folder: Path, alice: Cli) -> None:
+    alice.add_user("root", "--admin")
+    options = ("--metrics", "--resource", "https://reports.example.com")
+    with serving(folder, "serve", "who_app:app", *options) as (port, child):
+        _, bearer = create(port)
+        token_id, _ = create(port)
+        _, root = create(port, "root")  # a password takes a while to be checked
+        who = {
+            "nobody": {},
+            "bearer": bearer,
+            "alice": basic(),
+            "root": root,
+            "password": basic("root"),
+        }
+        for name, method, path, body, status in DOCUMENTED:
+            form = path.startswith("/oauth") and body is not None
+            got, answer = ask(
+                port,
+                path.format(id=token_id),
+                method=method,
+                body=urlencode(body) if form else body,
+                headers={**who[name], **({"content-type": FORM} if form else {})},
+            )
+            assert got == status, (name, method, path, answer)
+        assert "Traceback" not in child.log()
 
 
 def test_the_log_holds_no_query_strings_and_no_credentials(folder: Path) -> None:

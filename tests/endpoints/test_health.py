@@ -6,7 +6,8 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from bearer_guard.endpoints.health import health_routes
+from bearer_guard import Keyring, Verifier
+from bearer_guard.endpoints.health import health_routes, readiness
 from bearer_guard.errors import StoreUnavailable
 
 
@@ -36,3 +37,11 @@ async def test_it_is_not_ready_when_the_store_does_not() -> None:
     answer = await ask("/readyz", ready=False)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "s3cret" not in answer.text
+
+
+async def test_a_verifier_is_ready_while_its_store_answers() -> None:
+    verifier = Verifier("memory://", Keyring.generate())
+    await readiness(verifier)()
+    await verifier.close()
+    with pytest.raises(StoreUnavailable):
+        await readiness(Verifier("redis://127.0.0.1:1/0", Keyring.generate()))()

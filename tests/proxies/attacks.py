@@ -141,6 +141,19 @@ def _identity(
     return Attack(name=name, lines=[*lines], must=must)
 
 
+def _body(name: str, *lines: bytes, body: bytes = b"4\r\nbody\r\n0\r\n\r\n") -> Attack:
+    """A body whose end is in doubt."""
+    return Attack(
+        name=name, must=never_another, method="POST", token="valid", lines=[*lines], body=body
+    )
+
+
+def _bearer(token: bytes) -> bytes:
+    return b"Authorization: Bearer " + token
+
+
+_CHUNKED: Final = b"Transfer-Encoding: chunked"
+
 ATTACKS: Final = [
     Attack(name="valid token", must=alice),
     Attack(name="valid token, HTTP/1.0", must=alice_or_refused, version="1.0"),
@@ -271,4 +284,38 @@ ATTACKS: Final = [
         lines=[b"X-Forwarded-Method: DELETE", b"X-Original-Method: DELETE"],
     ),
     Attack(name="64 kB of headers", must=alice_or_refused, lines=[b"X-Big: " + b"x" * 65_536]),
+    Attack(
+        name="64 kB of headers, no token",
+        must=refused,
+        token=None,
+        lines=[b"X-%d: " % number + b"x" * 1000 for number in range(64)],
+    ),
+    Attack(name="64 kB of token", must=refused, token=None, lines=[_bearer(b"x" * 65_536)]),
+    Attack(name="64 kB of path", must=alice_or_refused, path="/" + "x" * 65_536),
+    # What ends a request, and which it is
+    Attack(name="HTTP/1.0, no token", must=refused, token=None, version="1.0"),
+    Attack(
+        name="HTTP/1.0, keep-alive",
+        must=alice_or_refused,
+        version="1.0",
+        lines=[b"Connection: keep-alive"],
+    ),
+    Attack(name="HTTP/2.7", must=alice_or_refused, version="2.7"),
+    _body("Content-Length and chunked", b"Content-Length: 4", _CHUNKED),
+    _body("chunked twice", _CHUNKED, _CHUNKED),
+    _body("chunked, and something else", b"Transfer-Encoding: chunked, identity"),
+    _body("chunked, spelt oddly", b"Transfer-Encoding: xchunked"),
+    _body("two Content-Length", b"Content-Length: 4", b"Content-Length: 5"),
+    _body("negative Content-Length", b"Content-Length: -4"),
+    _body("a chunk with an extension", _CHUNKED, body=b"4;a=b\r\nbody\r\n0\r\n\r\n"),
+    _body("a chunk of no size", _CHUNKED, body=b"x\r\nbody\r\n0\r\n\r\n"),
+    _body("an identity in a trailer", _CHUNKED, body=b"0\r\nX-Remote-User: root\r\n\r\n"),
+    _body(
+        "X-Bearer-Guard-User in a trailer",
+        _CHUNKED,
+        body=b"0\r\nX-Bearer-Guard-User: root\r\n\r\n",
+    ),
+    _identity("NUL in a value", b"X-Note: a\x00b"),
+    _identity("bare CR before an identity", b"X-Note: a\rX-Remote-User: root"),
+    _identity("bare LF before an identity", b"X-Note: a\nX-Remote-User: root"),
 ]

@@ -43,6 +43,7 @@ def fold(name: str) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer goes out in two pieces, and nobody waits for them
     backend: Backend
 
     def _answer(self) -> None:

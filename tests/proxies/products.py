@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
+import signal
+import socket
 import sys
 import sysconfig
 import tempfile
@@ -95,7 +97,7 @@ def proxy(
             port = free_port()
             _lay_out(source or EXAMPLES / name, folder, (port, guard, service), edit)
             try:
-                ready = partial(_listens, port)
+                ready = partial(_READY.get(name, _listens), port)
                 with running(
                     COMMANDS[name](folder),
                     ready=ready,
@@ -103,6 +105,7 @@ def proxy(
                     user="nobody",
                     env={"HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
                     seconds=30,
+                    stop_signal=_STOP.get(name, signal.SIGTERM),
                 ) as child:
                     yield port, child
                     return
@@ -141,7 +144,15 @@ def _lay_out(
 
 
 def _listens(port: int) -> bool:
-    """Whether it answers, and knows its routes: Traefik reads them when it listens already."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _knows_its_routes(port: int) -> bool:
+    """Traefik reads them when it listens already."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", "/")
@@ -150,3 +161,7 @@ def _listens(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+_READY: Final = {"traefik": _knows_its_routes}
+_STOP: Final = {"traefik": signal.SIGKILL}  # it has nothing to lose, and takes its time otherwise

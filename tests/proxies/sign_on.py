@@ -26,6 +26,7 @@ _SECRET: Final = b"the-secret-of-the-client-which-is-long"
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer goes out in two pieces, and nobody waits for them
     nonces: dict[str, str]
 
     def do_GET(self) -> None:

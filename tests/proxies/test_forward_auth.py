@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.proxies.attacks import ATTACKS, Attack, Outcome, alice
+from tests.proxies.corpus import GOT_THROUGH, REFUSED
 from tests.proxies.products import EXAMPLES, proxy
-from tests.proxies.verdicts import DOWN, PRODUCTS, ROWS, STOPPED, measure, read
+from tests.proxies.verdicts import (
+    APACHE,
+    DOWN,
+    PRODUCTS,
+    ROWS,
+    STOPPED,
+    Measured,
+    Spelt,
+    measure,
+    read,
+    read_spelt,
+    spell_to_apache,
+)
+from tests.support import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,30 +35,75 @@ VALID, FORGED_USER = ALL["valid token"], ALL["X-Bearer-Guard-User"]
 
 
 @pytest.fixture(scope="module", params=PRODUCTS)
-def measured(request: pytest.FixtureRequest, around: World) -> tuple[str, dict[str, Outcome]]:
+def measured(request: pytest.FixtureRequest, around: World) -> tuple[str, Measured]:
     """A product, and what it has made of each attack."""
     return request.param, measure(request.param, around)
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_nothing_gets_past(row: str, measured: tuple[str, dict[str, Outcome]]) -> None:
-    outcome = measured[1][row]
+def test_nothing_gets_past(row: str, measured: tuple[str, Measured]) -> None:
+    outcome = measured[1].outcomes[row]
     assert ALL[row].must(outcome), outcome
 
 
-def test_the_page_says_what_is_so(measured: tuple[str, dict[str, Outcome]]) -> None:
-    name, outcomes = measured
+def test_the_page_says_what_is_so(measured: tuple[str, Measured]) -> None:
+    name, (outcomes, spelt) = measured
     assert read()[name] == {row: str(outcome) for row, outcome in outcomes.items()}
+    assert read_spelt()[name] == spelt.cells()
 
 
-def test_a_store_that_does_not_answer_is_said_honestly(
-    measured: tuple[str, dict[str, Outcome]],
+def test_a_store_that_does_not_answer_is_said_honestly(measured: tuple[str, Measured]) -> None:
+    assert measured[1].outcomes[STOPPED.name].answer.status == 503
+
+
+def check_spelt(spelt: Spelt) -> None:
+    assert spelt.found.total() > 250
+    assert spelt.found[REFUSED] > 200
+    assert spelt.found[GOT_THROUGH] == 0
+    assert spelt.missed[GOT_THROUGH] > 100
+    assert spelt.missed[REFUSED] == 0
+
+
+def test_invariant_7_through_a_proxy_no_identity_gets_by_and_near_misses_do(
+    measured: tuple[str, Measured],
 ) -> None:
-    assert measured[1][STOPPED.name].answer.status == 503
+    check_spelt(measured[1].spelt)
+
+
+def test_invariant_7_behind_apache_too(around: World) -> None:
+    spelt = spell_to_apache(around)
+    check_spelt(spelt)
+    assert read_spelt()[APACHE] == spelt.cells()
+
+
+def test_our_own_programs_have_an_answer_for_everything(
+    measured: tuple[str, Measured], around: World
+) -> None:
+    """And never a traceback, whatever the proxy makes of a request."""
+    del measured
+    assert "Traceback" not in around.logs()
+
+
+def test_an_endpoint_that_comes_back_is_asked_again(around: World) -> None:
+    """Connections that were kept are dead then: a proxy tries anew, and the verdict is the same."""
+    guard = free_port()
+    with ExitStack() as stack:
+        ports = {}
+        with around.another(guard) as first:
+            for name in PRODUCTS:
+                ports[name], _ = stack.enter_context(
+                    proxy(name, guard=guard, service=around.backend.port)
+                )
+                assert alice(VALID.make(around, ports[name])), name
+            first.kill()
+        with around.another(guard):
+            for name, port in ports.items():
+                assert alice(VALID.make(around, port)), name
+                assert ALL["forged token"].must(ALL["forged token"].make(around, port)), name
 
 
 def test_every_folder_of_examples_is_of_a_product_under_test() -> None:
-    assert {folder.name for folder in EXAMPLES.iterdir()} == {*PRODUCTS, "apache"}
+    assert {folder.name for folder in EXAMPLES.iterdir()} == {*PRODUCTS, APACHE}
 
 
 # The traps: what would happen if a line of the example were not there.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from tests.issuing.logins.certificates import Authority
+from tests.issuing.logins.idp import IdentityProvider, form
 from tests.proxies.products import proxy
 from tests.proxies.sign_on import SESSION, USER, sign_on
 from tests.proxies.wire import Answered, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.proxies.world import World
 
@@ -86,22 +89,51 @@ def test_a_forged_token_is_told_nothing_of_it(front: int, around: World) -> None
 
 
 @pytest.fixture(scope="module")
-def apache(around: World) -> Iterator[int]:
+def idp(tmp_path_factory: pytest.TempPathFactory) -> IdentityProvider:
+    folder = tmp_path_factory.mktemp("idp")
+    authority = Authority(folder)
+    authority.issue("mellon")  # it signs what it asks
+    return IdentityProvider(folder, authority)
+
+
+@pytest.fixture(scope="module")
+def apache(
+    around: World, idp: IdentityProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[int]:
+    source = tmp_path_factory.mktemp("apache")
+    shutil.copytree(HERE / "apache", source, dirs_exist_ok=True)
+    shutil.copy(idp.metadata_file, source / "idp.xml")
+    for file in idp.folder.glob("mellon.*"):
+        shutil.copy(file, source)
     with (
         sign_on() as sso,
-        proxy("apache", guard=sso, service=around.guarded, source=HERE / "apache") as (port, _),
+        proxy("apache", guard=sso, service=around.guarded, source=source) as (port, _),
     ):
         yield port
 
 
-def log_in_by_form(port: int) -> bytes:
-    form = f"httpd_username={USER}&httpd_password=secret".encode()
-    kind = [b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: %d" % len(form)]
-    answer = ask(port, kind, method="POST", path="/form", body=form)
+def post(port: int, path: str, fields: dict[str, str], *lines: bytes) -> Answered:
+    body = urlencode(fields).encode()
+    kind = [b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: %d" % len(body)]
+    return ask(port, [*kind, *lines], method="POST", path=path, body=body)
+
+
+def log_in_by_form(port: int, _: IdentityProvider) -> bytes:
+    return cookies(post(port, "/form", {"httpd_username": USER, "httpd_password": "secret"}))
+
+
+def log_in_by_saml(port: int, idp: IdentityProvider) -> bytes:
+    """The way of a browser: to the provider, and back with a signed assertion."""
+    start = ask(port, [], path="/saml/x")
+    go = urlsplit(start.values("location")[0])
+    sent = ask(port, [cookies(start)], path=f"{go.path}?{go.query}")
+    idp.learn(ask(port, [], path="/saml/endpoint/metadata").body)
+    asked = idp.read(sent.values("location")[0])
+    answer = post(port, urlsplit(asked.acs_url).path, form(idp.answer(asked, USER)), cookies(sent))
     return cookies(answer)
 
 
-def log_in_by_oidc(port: int) -> bytes:
+def log_in_by_oidc(port: int, _: IdentityProvider) -> bytes:
     """The way of a browser: to the provider, back with a code, and on with a session."""
     start = ask(port, [b"Accept: text/html"], path="/oidc")  # others are not sent there
     state = cookies(start)
@@ -118,13 +150,17 @@ def cookies(answer: Answered) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("path", "log_in"), [("/form", log_in_by_form), ("/oidc", log_in_by_oidc)], ids=["form", "oidc"]
+    ("path", "log_in"),
+    [("/form", log_in_by_form), ("/oidc", log_in_by_oidc), ("/saml", log_in_by_saml)],
 )
 def test_behind_apache_a_session_and_a_token_are_refused(
-    path: str, log_in: object, apache: int, around: World
+    path: str,
+    log_in: Callable[[int, IdentityProvider], bytes],
+    apache: int,
+    idp: IdentityProvider,
+    around: World,
 ) -> None:
-    assert callable(log_in)
-    session = log_in(apache)
+    session = log_in(apache, idp)
     alone = ask(apache, [session], path=path)
     assert (alone.status, alone.values("www-authenticate")) == (401, ['Bearer realm="api"'])
     for trick, lines in TRICKS.items():

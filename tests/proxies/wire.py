@@ -61,3 +61,30 @@ def _read(connection: socket.socket, method: str, *, upgrade: bool) -> Answered:
     except (OSError, http.client.HTTPException):
         return Answered(status=0)
     return Answered(status=response.status, headers=response.getheaders(), body=body)
+
+
+class KeptAlive:
+    """A client that keeps its connection for as long as the other side does."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._line: socket.socket | None = None
+
+    def ask(self, lines: list[bytes]) -> Answered:
+        """One request."""
+        if self._line is None:
+            self._line = socket.create_connection((LOOPBACK, self._port), _SECONDS)
+        head = [b"GET / HTTP/1.1", b"Host: service.example", *lines, b"", b""]
+        self._line.sendall(b"\r\n".join(head))
+        response = http.client.HTTPResponse(self._line, method="GET")
+        response.begin()
+        body = response.read()
+        if response.will_close:
+            self.close()
+        return Answered(status=response.status, headers=response.getheaders(), body=body)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._line is not None:
+            self._line.close()
+        self._line = None

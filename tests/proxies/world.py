@@ -18,7 +18,8 @@ from tests.servers.support import serve
 from tests.support import LOOPBACK, Running, free_port, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 RULE: Final = "/admin/*=admin"
@@ -35,7 +36,9 @@ class World:
         guard: The endpoint's port, over a store that answers.
         storeless: Likewise, over one that does not.
         nowhere: A port where nobody listens.
-        guarded: The port of a guarded ASGI application over the same store.
+        guarded: The port of a guarded ASGI application over the store that answers.
+        logs: What our own programs have logged.
+        another: Runs one more endpoint like the first, on this port.
     """
 
     tokens: dict[str, str]
@@ -45,6 +48,8 @@ class World:
     storeless: int
     nowhere: int
     guarded: int
+    logs: Callable[[], str]
+    another: Callable[[int], AbstractContextManager[Running]]
 
     def bearer(self, name: str) -> bytes:
         return b"Authorization: Bearer " + self.tokens[name].encode()
@@ -56,10 +61,10 @@ def world(folder: Path) -> Iterator[World]:
     key, url = Keyring.new_key(), f"sqlite:///{folder / 'tokens.db'}"
     tokens, ids = asyncio.run(_fill(url, Keyring.from_text(key)))
     env = {"BEARER_GUARD_KEYS": key, "STORE": url}
+    guard, another = free_port(), partial(_endpoint, url, env, folder)
     with (
         plain_service() as backend,
-        _endpoint(url, env, folder) as (guard, _),
-        serve("tests.proxies.storeless:app", "uvicorn-httptools", env=env) as storeless,
+        another(guard) as asked,
         serve("tests.proxies.guarded:app", "uvicorn-h11", env=env) as guarded,
     ):
         yield World(
@@ -67,9 +72,11 @@ def world(folder: Path) -> Iterator[World]:
             ids=ids,
             backend=backend,
             guard=guard,
-            storeless=storeless.port,
+            storeless=guarded.port,
             nowhere=free_port(),
             guarded=guarded.port,
+            logs=lambda: asked.log() + guarded.child.log(),
+            another=another,
         )
 
 
@@ -97,8 +104,7 @@ async def _fill(url: str, keyring: Keyring) -> tuple[dict[str, str], dict[str, s
 
 
 @contextmanager
-def _endpoint(url: str, env: dict[str, str], folder: Path) -> Iterator[tuple[int, Running]]:
-    port = free_port()
+def _endpoint(url: str, env: dict[str, str], folder: Path, port: int) -> Iterator[Running]:
     command = [sys.executable, "-m", "bearer_guard", "forward-auth", "--port", str(port)]
     with running(
         [*command, "--store", url, "--rule", RULE],
@@ -106,7 +112,7 @@ def _endpoint(url: str, env: dict[str, str], folder: Path) -> Iterator[tuple[int
         env={**env, "PYTHONPATH": ":".join(sys.path)},
         cwd=folder,
     ) as child:
-        yield port, child
+        yield child
 
 
 def _ready(port: int) -> bool:
