@@ -149,7 +149,8 @@ class Command(click.Command):
         **attributes: object,
     ) -> None:
         wanted = {"store": place, "keys_file": place, "json": prints, "config": True}
-        shared = [SHARED[option] for option, is_wanted in wanted.items() if is_wanted]
+        own = {param.name for param in params}  # the store may be an argument
+        shared = [SHARED[name] for name, wants in wanted.items() if wants and name not in own]
         super().__init__(
             name,
             params=[*params, *shared],

@@ -17,11 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bearer_guard.endpoints.page import PageOptions
+    from bearer_guard.events import Listener
     from bearer_guard.issuing.logins import Directory, LogIns, Method
     from bearer_guard.issuing.logins.ldap import LdapLogin
     from bearer_guard.store import Store
 
-__all__ = ["Logins", "account_store", "check_logins", "logins_of", "page_options"]
+__all__ = [
+    "Logins",
+    "account_store",
+    "check_logins",
+    "directory_of",
+    "logins_of",
+    "note_store",
+    "page_options",
+]
 
 # Each is a module of `issuing.logins`, which loads an extra's packages, and has these settings.
 _CONFIGS: Final = {"ldap": "LdapConfig", "saml": "SamlConfig", "oidc": "OidcConfig"}
@@ -59,19 +68,20 @@ def check_logins(table: object) -> None:
         raise ConfigurationError("logins.password.enabled must be true or false")
 
 
-def logins_of(store: Store, table: Mapping[str, Any], *, audited: bool = True) -> Logins:
+def logins_of(
+    store: Store, table: Mapping[str, Any], *, listeners: Sequence[Listener] = ()
+) -> Logins:
     """The log-ins of a store's people.
 
     Args:
         store: Where native accounts are.
         table: ``[logins]`` of the file, checked.
-        audited: Whether each log-in is told to the audit log.
+        listeners: Who is told of each log-in.
 
     Raises:
         ConfigurationError: A setting that can't work, a package that is missing, or the store
             keeps no accounts.
     """
-    from bearer_guard.events import log_event  # noqa: PLC0415 - with the next two
     from bearer_guard.issuing.logins import LogIns  # noqa: PLC0415 - not for --help
     from bearer_guard.issuing.logins.password import (  # noqa: PLC0415 - it loads Argon2
         AccountDirectory,
@@ -85,12 +95,12 @@ def logins_of(store: Store, table: Mapping[str, Any], *, audited: bool = True) -
         methods.append(PasswordLogin(accounts))
     people: dict[str, Directory] = {}
     if "ldap" in table:
-        ldap = _ldap(table["ldap"], store)
+        ldap = directory_of(store, table["ldap"])
         methods.append(ldap)  # after native accounts for who somebody is
         directories.insert(0, ldap)  # before them for what they may do: it knows what they add
-        if "bind_dn" in table["ldap"]:
+        if ldap.looks_up:
             people[ldap.name] = ldap
-    log_ins = LogIns(methods, listeners=(log_event,) if audited else ())
+    log_ins = LogIns(methods, listeners=listeners)
     return Logins(log_ins, directories, people)
 
 
@@ -110,7 +120,7 @@ def page_options(store: Store, table: Mapping[str, Any], logins: Logins) -> Page
         "by_password": table.get("password", {}).get("enabled", True) or "ldap" in table,
         "people": logins.people,
     }
-    notes, accounts = _note_store(store), account_store(store)
+    notes, accounts = note_store(store), account_store(store)
     if "saml" in table:
         from bearer_guard.issuing.logins.saml import (  # noqa: PLC0415 - an extra's
             SamlConfig,
@@ -141,13 +151,23 @@ def account_store(store: Store) -> AccountStore:
     return store
 
 
-def _note_store(store: Store) -> NoteStore:
+def note_store(store: Store) -> NoteStore:
+    """The store, as one of notes.
+
+    Raises:
+        ConfigurationError: It keeps none.
+    """
     if not isinstance(store, NoteStore):
         raise ConfigurationError("this store keeps no notes: name another with --store")
     return store
 
 
-def _ldap(table: Mapping[str, object], store: Store) -> LdapLogin:
+def directory_of(store: Store, table: Mapping[str, object]) -> LdapLogin:
+    """The directory that ``[logins.ldap]`` tells of.
+
+    Raises:
+        ConfigurationError: A setting that can't work, or a package that is missing.
+    """
     from bearer_guard.issuing.logins.ldap import LdapConfig, LdapLogin  # noqa: PLC0415 - an extra's
 
     return LdapLogin(

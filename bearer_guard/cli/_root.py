@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "forward-auth": "bearer_guard.cli.forward_auth:forward_auth",
     "user": "bearer_guard.cli.user:user",
     "token": "bearer_guard.cli.token:token",
+    "directory": "bearer_guard.cli.directory:directory",
     "settings": "bearer_guard.cli.settings:settings",
     "keys": "bearer_guard.cli.keys:keys",
     "store": "bearer_guard.cli.store:store",

@@ -118,7 +118,7 @@ class Workplace:
 
     def log_ins(self) -> LogIns:
         """The ways to log in."""
-        return logins_of(self.store, self.logins, audited=False).by_password
+        return logins_of(self.store, self.logins).by_password
 
 
 def operator() -> Principal:

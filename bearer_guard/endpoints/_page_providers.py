@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from bearer_guard.errors import NotAllowed
 from bearer_guard.issuing.logins import Denied
+from bearer_guard.issuing.rate import PER_ADDRESS, FailureLimits
 
 from ._credentials import client_of
 from ._page_cookies import Cookie
@@ -85,14 +86,26 @@ class SamlProvider(Provider, Protocol):
 
 
 class ProviderPages:
-    """The way to a provider, and back."""
+    """The way to a provider, and back.
 
-    def __init__(self, site: Site, provider: Provider) -> None:
+    Each log-in that begins is noted for ten minutes, whoever asks: an address can begin so many a
+    minute and no more, or it could fill the store.
+    """
+
+    def __init__(self, site: Site, provider: Provider, *, per_address: int = PER_ADDRESS) -> None:
         self._site: Final = site
         self._provider: Final = provider
+        self._begun: Final = FailureLimits(
+            per_account=per_address, per_address=per_address, clock=site.clock
+        )
 
     async def begin(self, visit: Visit) -> Response:
         """Send the browser to the provider."""
+        client = client_of(visit.request)
+        if wait_s := await self._begun.wait_s(client or "", client):
+            heading, text = "Too many log-ins", "too many were begun from here: wait a minute"
+            return self._site.tell(visit.request, 429, heading, text, wait=wait_s)
+        await self._begun.count(client or "", client)
         begun = await self._provider.begin(page_after(visit))
         answer = RedirectResponse(begun.url, 303)
         Cookie.JOURNEY.put(answer, visit.request, begun.request_id, seconds=_SECONDS)

@@ -58,6 +58,9 @@ class FailureLimits:
         clock: Clock = SYSTEM_CLOCK,
         storage: Storage | None = None,
     ) -> None:
+        # Now, and not in the first log-in: it takes a tenth of a second of the event loop.
+        import limits.aio.strategies  # noqa: F401, PLC0415
+
         self._per_account: Final = per_account
         self._per_address: Final = per_address
         self._clock: Final = clock
@@ -102,7 +105,7 @@ class FailureLimits:
         return (await self._windows.get_window_stats(item, key)).remaining
 
     def _items(self, account: str, address: str | None) -> list[tuple[RateLimitItem, str]]:
-        from limits import RateLimitItemPerMinute  # noqa: PLC0415 - it takes 0.2 s to import
+        from limits import RateLimitItemPerMinute  # noqa: PLC0415 - not for --help
 
         return [
             (RateLimitItemPerMinute(self._per_account, namespace="acc"), _account_key(account)),
@@ -111,7 +114,7 @@ class FailureLimits:
 
     @cached_property
     def _windows(self) -> MovingWindowRateLimiter:
-        from limits.aio.storage import MemoryStorage  # noqa: PLC0415 - it takes 0.2 s to import
+        from limits.aio.storage import MemoryStorage  # noqa: PLC0415 - not for --help
         from limits.aio.strategies import MovingWindowRateLimiter  # noqa: PLC0415 - likewise
 
         return MovingWindowRateLimiter(self._storage or MemoryStorage())

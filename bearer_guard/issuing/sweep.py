@@ -145,21 +145,24 @@ class Sweep:
         )
 
     async def every(self, seconds: float) -> None:
-        """Sweep again and again, until cancelled. What fails is tried the next time."""
+        """Sweep now, and again and again, until cancelled. What fails is tried the next time."""
         while True:
+            await self._once()
             await asyncio.sleep(seconds)
-            try:
-                swept = await self.run()
-            except StoreUnavailable as error:
-                _LOGGER.warning("the directory sweep ended nothing: %s", error)
-                continue
-            if swept.too_many:
-                _LOGGER.error(
-                    "the directory sweep ended nothing: of %d owners %d have left, which may be a"
-                    " mistake; `bearer-guard directory sweep` tells who",
-                    swept.owners,
-                    len(swept.gone) + len(swept.disabled),
-                )
+
+    async def _once(self) -> None:
+        try:
+            swept = await self.run()
+        except StoreUnavailable as error:
+            _LOGGER.warning("the directory sweep ended nothing: %s", error)
+            return
+        if swept.too_many:
+            _LOGGER.error(
+                "the directory sweep ended nothing: of %d owners %d have left, which may be a"
+                " mistake; `bearer-guard directory sweep` tells who",
+                swept.owners,
+                len(swept.gone) + len(swept.disabled),
+            )
 
     async def _live_tokens(self) -> dict[str, int]:
         """How many live tokens each owner has, native accounts with a password left out."""

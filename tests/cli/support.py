@@ -129,21 +129,25 @@ def ask(
     body: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, Any]:
-    """The status and the JSON body of one request; 0 where nobody answers."""
+    """The status and the JSON body of one request; 0 where nobody answers.
+
+    The body is sent as JSON, or as it is where it is text.
+    """
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
     sent = {"content-type": "application/json", "connection": "close", **(headers or {})}
     try:
-        connection.request(method, path, None if body is None else json.dumps(body), sent)
+        text = body if body is None or isinstance(body, str) else json.dumps(body)
+        connection.request(method, path, text, sent)
         answer = connection.getresponse()
-        text = answer.read()
+        read = answer.read()
     except (OSError, http.client.HTTPException):
         return 0, None
     finally:
         connection.close()
     try:
-        return answer.status, json.loads(text) if text else None
+        return answer.status, json.loads(read) if read else None
     except ValueError:
-        return answer.status, text.decode()
+        return answer.status, read.decode()
 
 
 def comes_true(condition: Callable[[], bool], seconds: float = 10.0) -> bool:

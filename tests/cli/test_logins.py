@@ -1,30 +1,40 @@
 """`_logins`: the ways to log in that the file asks for."""
 
+import asyncio
 import base64
 import re
 import sys
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import click
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
 from bearer_guard import ConfigurationError
 from bearer_guard.cli._application import Service, assemble
+from bearer_guard.cli._config import check_config, read_config
 from bearer_guard.cli._logins import check_logins, logins_of, page_options
+from bearer_guard.cli._root import root
 from bearer_guard.cli._workplace import Place
+from bearer_guard.issuing import Principal
 from bearer_guard.issuing.logins.ldap import LdapLogin
 from bearer_guard.issuing.logins.oidc import OidcLogin
 from bearer_guard.issuing.logins.password import AccountDirectory
 from bearer_guard.issuing.logins.saml import SamlLogin
 from bearer_guard.stores.memory import MemoryStore
 from tests.cli.support import PASSWORD, Cli
+from tests.faults import Fault, faulty_proxy
 from tests.issuing.logins.certificates import Authority
 from tests.issuing.logins.conftest import authority, directory
 from tests.issuing.logins.idp import IdentityProvider
 from tests.issuing.logins.people import ADMINS, MAKERS, words_of
 from tests.issuing.logins.slapd import PEOPLE, Slapd
+from tests.issuing.logins.watching import longest_gap
+from tests.support import LOOPBACK
 
 __all__ = ["authority", "directory"]  # fixtures
 
@@ -94,8 +104,23 @@ EXAMPLES = re.findall(r"```toml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_of_the_document_means_something(example: str) -> None:
-    check_logins(tomllib.loads(example)["logins"])
+def test_every_example_of_the_document_works(
+    example: str, tmp_path: Path, authority: Authority
+) -> None:
+    """As a file, with the files that it names: all log-ins are made of it."""
+    (tmp_path / "ca.pem").write_bytes(Path(authority.ca_file).read_bytes())
+    for name in ("ldap-password", "oidc-secret"):
+        (tmp_path / name).write_text("a secret\n")
+    IdentityProvider(tmp_path, authority).metadata_file.rename(tmp_path / "idp.xml")
+    file = tmp_path / "bearer-guard.toml"
+    file.write_text(example.replace("/etc/bearer-guard", str(tmp_path)))
+    _, settings = read_config(str(file))
+    check_config(str(file), settings, click.Context(root))
+    store, table = MemoryStore(), settings["logins"]
+    logins = logins_of(store, table)
+    options = page_options(store, table, logins)
+    methods = [method.name for method in logins.by_password._methods]
+    assert set(table) == {"ldap", "saml", "oidc"} & {*methods, *options}
 
 
 def test_the_document_has_an_example_of_each() -> None:
@@ -174,26 +199,13 @@ def test_people_of_a_directory_make_tokens_with_its_password(with_directory: Cli
 
 def test_the_service_knows_the_directory_too(with_directory: Cli, directory: Slapd) -> None:
     del with_directory
-    service = Service(
-        app="bearer_guard.cli._sample:app",
-        place=Place(
-            store_url="sqlite:///bearer-guard.db",
-            keys_file=Path("bearer-guard.keys"),
-            logins={
-                "ldap": {
-                    "url": directory.tls_url,
-                    "ca_file": str(directory.authority.ca_file),
-                    "user_dn": f"uid={{username}},{PEOPLE}",
-                    "generate_group": MAKERS,
-                }
-            },
-        ),
-        exempt=(),
-        optional=False,
-        staleness=5.0,
-        realm="api",
-        prefix="/v4",
-    )
+    ldap = {
+        "url": directory.tls_url,
+        "ca_file": str(directory.authority.ca_file),
+        "user_dn": f"uid={{username}},{PEOPLE}",
+        "generate_group": MAKERS,
+    }
+    service = service_with({"ldap": ldap})
     credentials = base64.b64encode(f"bob:{words_of('bob')}".encode()).decode()
     with TestClient(assemble(service)) as client:
         made = client.post(
@@ -203,3 +215,67 @@ def test_the_service_knows_the_directory_too(with_directory: Cli, directory: Sla
         )
         token = {"authorization": f"Bearer {made.json()['tokenValue']}"}
         assert client.get("/whoami", headers=token).json()["user"] == "bob"
+
+
+async def test_tokens_go_on_working_while_the_directory_hangs(alice: Cli, directory: Slapd) -> None:
+    """Log-ins are told that they are not possible now; nobody else notices."""
+    del alice
+    async with faulty_proxy(directory.tls_port) as proxy:
+        ldap = {
+            "url": f"ldaps://{LOOPBACK}:{proxy.port}",
+            "ca_file": str(directory.authority.ca_file),
+            "user_dn": f"uid={{username}},{PEOPLE}",
+            "connect_timeout": 1.0,
+        }
+        service = service_with({"password": {"enabled": False}, "ldap": ldap})
+        token = await a_token(service.place)
+        transport = httpx2.ASGITransport(assemble(service))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            page = await client.get("/login")
+            csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
+            assert csrf is not None
+            await client.get("/whoami", headers=token)
+            await proxy.become(Fault.BLACK_HOLE)
+            form = {"csrf": csrf[1], "username": "bob", "password": words_of("bob")}
+            async with longest_gap() as gap:
+                tries = [
+                    asyncio.create_task(client.get("/v4/apiAccessTokens", auth=("bob", "x"))),
+                    asyncio.create_task(client.post("/login", data=form)),
+                ]
+                count = 0
+                while not all(one.done() for one in tries):
+                    answer = await client.get("/whoami", headers=token)
+                    assert answer.status_code == 200
+                    count += 1
+                    await asyncio.sleep(0.01)
+            by_api, by_page = await asyncio.gather(*tries)
+    assert count > 20
+    assert gap.cpu < 0.025
+    for answer in (by_api, by_page):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "Logging in is not possible now" in by_page.text
+    assert "tokens go on working" in by_page.text.lower()
+
+
+async def a_token(place: Place) -> dict[str, str]:
+    """The header of a token of somebody who has no account here."""
+    async with place.open() as at:
+        principal = Principal("bob", may_generate=True)
+        issued = await at.issuer().create(principal, lifetime=timedelta(hours=1))
+    return {"authorization": f"Bearer {issued.value}"}
+
+
+def service_with(logins: dict[str, Any]) -> Service:
+    return Service(
+        app="bearer_guard.cli._sample:app",
+        place=Place(
+            store_url="sqlite:///bearer-guard.db",
+            keys_file=Path("bearer-guard.keys"),
+            logins=logins,
+        ),
+        exempt=(),
+        optional=False,
+        staleness=5.0,
+        realm="api",
+        prefix="/v4",
+    )

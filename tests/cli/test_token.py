@@ -208,6 +208,7 @@ def test_a_good_token_is_accepted_and_that_is_no_use_of_it(alice: Cli) -> None:
         (TokenForm().mint(uuid4(), Keyring.generate().tag), "forged"),
         ("\x7f\u0000", "malformed"),
     ],
+    ids=["words", "forged", "control characters"],
 )
 def test_a_bad_token_is_refused_with_its_reason(value: str, reason: str, alice: Cli) -> None:
     assert verify(alice, value) == {"accepted": False, "reason": reason, "tokenId": None}

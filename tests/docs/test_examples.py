@@ -14,7 +14,7 @@ from bearer_guard import Keyring
 from bearer_guard.keyring import ENV_KEYS
 
 ROOT: Final = Path(__file__).parents[2]
-DOCUMENTS: Final = ["README", "integrations", "oauth", "observability", "secret-scanning"]
+DOCUMENTS: Final = ["README", "integrations", "oauth", "observability", "page", "secret-scanning"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

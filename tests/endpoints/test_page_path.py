@@ -61,6 +61,27 @@ async def test_a_token_opens_no_page(pages: Pages, root: Browser, path: str) -> 
         assert answer.headers["location"].startswith("/login")
 
 
+@pytest.mark.parametrize("what", ["altered", "of another key", "fixed beforehand", "logged out"])
+async def test_a_session_cookie_that_is_none_leads_to_the_log_in(pages: Pages, what: str) -> None:
+    """And is forgotten there."""
+    root = await pages.logged_in("root")
+    others = await (await Pages().people()).logged_in("root")
+    cookie = {
+        "altered": root.session[:-1] + ("A" if root.session[-1] != "A" else "B"),
+        "of another key": others.session,
+        "fixed beforehand": "chosen-by-somebody-else",
+        "logged out": root.session,
+    }[what]
+    if what == "logged out":
+        await root.post("/logout")
+    headers = {"cookie": f"bearer-guard-session={cookie}"}
+    answer = await pages.browser().get("/access-tokens/all", headers=headers)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login?next=%2Faccess-tokens%2Fall"
+    assert answer.headers["set-cookie"].startswith('bearer-guard-session="";')
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+
+
 async def test_a_name_and_a_password_in_a_header_open_no_page(pages: Pages) -> None:
     auth = ("root", "correct horse battery")
     answer = await pages.browser().get("/access-tokens", auth=auth)

@@ -162,6 +162,19 @@ async def test_a_provider_without_an_answer_is_said_so(
     assert "Logging in is not possible now" in answer.text
 
 
+async def test_an_address_can_begin_a_hundred_log_ins_a_minute(pages: Pages) -> None:
+    browser = pages.browser()
+    for _ in range(100):
+        assert (await browser.get("/login/oidc")).status_code == 303
+    before = len(pages.store._notes)
+    answer = await browser.get("/login/oidc")
+    assert (answer.status_code, answer.headers.get("location")) == (429, None)
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert "Too many log-ins" in answer.text
+    assert len(pages.store._notes) == before
+    assert (await browser.log_in("alice")).status_code == 303  # it is a limit of its own
+
+
 async def test_a_proxy_identity_beside_an_answer_is_refused(
     pages: Pages, provider: OpenIdProvider
 ) -> None:

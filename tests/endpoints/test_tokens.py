@@ -310,6 +310,7 @@ async def test_one_token_is_shown_to_its_owner_and_to_administrators(api: Api) -
 @pytest.mark.parametrize(
     "token_id",
     [str(uuid4()), "x", uuid4().hex, "{" + str(uuid4()) + "}", "0", "%00", "..%2fx", "x" * 999],
+    ids=["ID", "letter", "hex", "braces", "number", "NUL", "dots", "long"],
 )
 async def test_a_token_that_is_not_there_is_not_found(api: Api, method: str, token_id: str) -> None:
     answer = await api.ask(method, f"/apiAccessTokens/{token_id}")

@@ -7,11 +7,14 @@ of whom a token tells only the name (``token``).
 
 from __future__ import annotations
 
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from bearer_guard.clock import SYSTEM_CLOCK
+from bearer_guard.errors import StoreUnavailable
 from bearer_guard.events import LogInFailed, LogInSucceeded, emit, log_event
 from bearer_guard.issuing.principal import Principal
 from bearer_guard.issuing.rate import FailureLimits
@@ -25,14 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["Denied", "Directory", "Flags", "LogIns", "Method", "No"]
 
 _NAME_SHOWN: Final = 256  # characters
+_NOBODY_BYTES: Final = 16
 
 
 class No(Enum):
     """Why a method proves nothing.
 
     ``STRANGER``: it does not know the name, so the next one is asked. ``WRONG``: it does, and the
-    password is wrong or the account disabled; nobody else is asked, or one name could be two
-    people's. The caller is told the same of both.
+    password is wrong or the account disabled; nobody else is asked about the name, or it could be
+    two people's. The caller is told the same of both.
     """
 
     STRANGER = "stranger"
@@ -145,8 +149,10 @@ class LogIns:
     async def _ask(self, name: str, password: str) -> tuple[str, Principal | No]:
         method = "none"
         answer: Principal | No = No.STRANGER
-        for way in self._methods:
+        for at, way in enumerate(self._methods):
             method, answer = way.name, await way.prove(name, password)
+            if answer is No.WRONG:
+                await _pretend(self._methods[at + 1 :], password)
             if answer is not No.STRANGER:
                 break
         return method, answer
@@ -174,3 +180,14 @@ class LogIns:
                 at_ms=self._clock.now_ms(), account=principal.name, method=method, client=client
             ),
         )
+
+
+async def _pretend(methods: Sequence[Method], password: str) -> None:
+    """Ask these about nobody: a wrong password takes as long as a name that nobody has.
+
+    A password that they would not look at is one still; what was typed is shown to none of them.
+    """
+    like = "".join("x" if char.isprintable() else char for char in password)
+    with suppress(StoreUnavailable):  # of an outage, the first answer tells nothing
+        for method in methods:
+            await method.prove(secrets.token_hex(_NOBODY_BYTES), like)

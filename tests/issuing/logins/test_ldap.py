@@ -360,6 +360,29 @@ async def test_a_native_log_in_comes_first_and_strangers_go_on_to_the_directory(
     assert isinstance(await both.log_in("alice", words_of("alice")), Principal)
 
 
+async def test_beside_native_accounts_whatever_is_wrong_takes_as_many_questions(
+    directory: Slapd, reader: dict[str, Any]
+) -> None:
+    """Wrong password, unknown name, disabled account: of either kind."""
+    store = MemoryStore()
+    accounts = Accounts(store, passwords=cheap_passwords(), listeners=())
+    await accounts.add(ROOT, "native", password="a native password")
+    await accounts.add(ROOT, "gone", password="a native password", disabled=True)
+    tries = {
+        "native": "wrong",
+        "gone": "a native password",
+        "nobody": "wrong",
+        "bob": "wrong",
+        "carol": words_of("carol"),
+    }
+    for name, password in tries.items():
+        questions = Questions()
+        ldap = login(directory, BY_SEARCH, reader, accounts=store, connect=questions.connect)
+        both = LogIns([PasswordLogin(store, cheap_passwords()), ldap], listeners=())
+        assert await both.log_in(name, password) == Denied()
+        assert questions == ["bind", "search", "bind"], name
+
+
 # What it says of those who aren't there to log in
 
 

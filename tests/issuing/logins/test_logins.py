@@ -22,11 +22,15 @@ class Book:
     def __init__(self, name: str, **passwords: str) -> None:
         self.name = name
         self.passwords = passwords
-        self.asked: list[str] = []
+        self.told: list[tuple[str, str]] = []
         self.broken = False
 
+    @property
+    def asked(self) -> list[str]:
+        return [name for name, _ in self.told]
+
     async def prove(self, name: str, password: str) -> Principal | No:
-        self.asked.append(name)
+        self.told.append((name, password))
         await asyncio.sleep(0)
         if self.broken:
             raise StoreUnavailable("no answer")
@@ -58,7 +62,28 @@ async def test_the_first_that_knows_the_name_decides() -> None:
     assert await log_in("bob", "three") == Principal("bob")
     assert await log_in("carol", "four") == Denied()
     assert native.asked == ["alice", "alice", "bob", "carol"]
-    assert ldap.asked == ["bob", "carol"]
+    assert ldap.asked[1:] == ["bob", "carol"]
+
+
+async def test_a_wrong_password_takes_as_many_questions_as_an_unknown_name() -> None:
+    """The second method is asked about nobody, and learns neither the name nor the password."""
+    native, ldap = Book("password", alice="one"), Book("ldap", alice="two")
+    log_in = Bench(native, ldap)
+    assert await log_in("alice", "wr\nong") == Denied()
+    ((name, password),) = ldap.told
+    assert len(name) == 32
+    assert password == "xx\nxxx"
+    assert await log_in("alice", "one") == Principal("alice")
+    assert len(ldap.told) == 1
+
+
+async def test_an_outage_behind_a_wrong_password_is_none_of_its() -> None:
+    native, ldap = Book("password", alice="one"), Book("ldap")
+    ldap.broken = True
+    log_in = Bench(native, ldap, per_account=1)
+    assert await log_in("alice", "two") == Denied()
+    assert isinstance(await log_in("alice", "two"), Denied)
+    assert len(native.asked) == 1, "the first failure has to count"
 
 
 async def test_a_stranger_and_a_wrong_password_are_told_the_same() -> None:
