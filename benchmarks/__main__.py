@@ -1,6 +1,6 @@
 """All benchmarks, one after the other: ``python -m benchmarks [--quick] [NAME …]``.
 
-Each runs in a process of its own. The whole takes about eight minutes and keeps its results in
+Each runs in a process of its own. The whole takes about ten minutes and keeps its results in
 ``benchmarks/results``; the quick form takes about one, and leaves its own in ``build/bench``.
 """
 
@@ -31,15 +31,16 @@ class Plan(NamedTuple):
 
 
 _SOME: Final = ["--part", "store", "--part", "cache", "--part", "latency"]
+_FEW: Final = ["--store", "SQLite", "--store", "Redis"]
 PLANS: Final = {
-    "hot_path": Plan([], ["--rounds", "4"]),
-    "cold_path": Plan(["--servers"], ["--servers", "--rounds", "1"]),
+    "hot_path": Plan([], ["--rounds", "2"]),
+    "cold_path": Plan(["--servers"], ["--rounds", "1", *_FEW]),
     "whole_server": Plan(
-        [], ["--server", "uvicorn", "--no-peers", "--no-workers", "--rounds", "2"]
+        [], ["--server", "uvicorn", "--no-peers", "--no-workers", "--rounds", "50"]
     ),
     "scale": Plan([], ["--quick", "--rounds", "2", *_SOME]),
     "issuing": Plan(["--servers"], ["--rounds", "1"]),
-    "revocation_lag": Plan([], ["--rounds", "5"]),
+    "revocation_lag": Plan([], ["--rounds", "10", *_FEW]),
 }
 
 

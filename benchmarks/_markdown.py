@@ -10,7 +10,7 @@ from ._report import cell
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["fill", "markdown", "names_in"]
+__all__ = ["fill", "markdown", "names_in", "table_of"]
 
 _MARKED: Final = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 _LONG: Final = "sorted_ms"
@@ -24,15 +24,16 @@ def names_in(text: str) -> list[str]:
 def markdown(results: Mapping[str, Any]) -> str:
     """All tables of a benchmark, and where they were measured."""
     about = (
-        f"Measured on {results['date']}: {results['cpu']}, {results['cores']} cores, load"
-        f" {results['load']}; Python {results['python']},"
+        f"Measured on {results['date']}: {results['cpu']}, {results['cores']} cores, of which"
+        f" others used {results.get('others', '?')}; Python {results['python']},"
         f" {', '.join(f'{name} {found}' for name, found in results['versions'].items())};"
         f" {results['rounds']} rounds.\n"
     )
-    return "\n".join([about, *(_table(table) for table in results["tables"])])
+    return "\n".join([about, *(table_of(table) for table in results["tables"])])
 
 
-def _table(table: Mapping[str, Any]) -> str:
+def table_of(table: Mapping[str, Any]) -> str:
+    """One of them, with its remarks."""
     lines = [f"*{table['title']}*", ""]
     if table["rows"]:
         names = [name for name in table["rows"][0] if name != _LONG]
@@ -47,11 +48,11 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def fill(text: str, found: Mapping[str, Mapping[str, Any]]) -> str:
-    """A document with the tables of these results between its marks."""
+def fill(text: str, found: Mapping[str, str]) -> str:
+    """A document with these tables between its marks."""
 
     def tables(match: re.Match[str]) -> str:
-        results = found.get(match[2])
-        return match[0] if results is None else match[1] + "\n" + markdown(results) + match[3]
+        own = found.get(match[2])
+        return match[0] if own is None else match[1] + "\n" + own + match[3]
 
     return _MARKED.sub(tables, text)

@@ -1,4 +1,7 @@
-"""What a benchmark tells: tables on the screen, and JSON with the machine and the date."""
+"""What a benchmark tells: tables on the screen, and JSON with the machine and the date.
+
+It tells too how much of the processors others took meanwhile, for that is what spoils figures.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import platform
 import sys
+import time
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -37,14 +41,40 @@ class Table:
     remarks: Sequence[str] = ()
 
 
+def _busy() -> tuple[float, float]:
+    """Seconds of processor time of the whole machine, and of ours among them, since whenever.
+
+    Ours are this process's and those of children that have ended.
+    """
+    try:
+        fields = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+    except OSError:
+        return 0.0, 0.0
+    user, nice, system, _idle, _wait, irq, soft, steal = map(int, fields[:8])
+    own = os.times()
+    all_ours = own.user + own.system + own.children_user + own.children_system
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK"), all_ours
+
+
+_BEGUN: Final = time.monotonic(), *_busy()
+
+
+def _others() -> float:
+    """How many processors others have used on average, since this process began."""
+    since, all_before, ours_before = _BEGUN
+    every, ours = _busy()
+    used = (every - all_before) - (ours - ours_before)
+    return round(max(0.0, used) / (time.monotonic() - since), 2)
+
+
 def machine() -> dict[str, Any]:
-    """What it was measured on, when, and how busy the machine was then."""
+    """What it was measured on, when, and how busy others kept the machine."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()} {sys.platform}",
         "cpu": _cpu(),
         "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
+        "others": _others(),
         "python": platform.python_version(),
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},
     }
@@ -95,7 +125,7 @@ def tell(
 
 
 def _about(whole: dict[str, Any]) -> str:
-    place = f"{whole['cpu']}, {whole['cores']} cores, load {whole['load']}"
+    place = f"{whole['cpu']}, {whole['cores']} cores, others on {whole['others']}"
     return f"{place}, Python {whole['python']}, {whole['date']}; {whole['rounds']} rounds"
 
 

@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 import pytest
 
+from bearer_guard import StoreUnavailable, open_store
 from tests.stores.redis_servers import a_redis, redis_program, valkey_program
 from tests.stores.servers import Database, a_mariadb, a_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["STORES", "Place", "folder", "places"]
+    from bearer_guard import Store
 
+__all__ = ["STORES", "Place", "folder", "opened", "places"]
+
+_TRIES: Final = 5
 _KEEP: Final = ("--appendonly", "yes", "--appendfsync", "always")
 
 
@@ -78,6 +82,20 @@ STORES: Final[dict[str, Callable[[ExitStack], Place]]] = {
     "Redis": _redis,
     "Valkey": _valkey,
 }
+
+
+async def opened(url: str) -> Store:
+    """A store, open; a server that has just begun, on a busy machine, is given some time."""
+    store = open_store(url)
+    for left in reversed(range(_TRIES)):
+        try:
+            await store.open()
+        except StoreUnavailable:
+            if not left:
+                raise
+        else:
+            break
+    return store
 
 
 @contextmanager

@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["CLIENT_CORE", "SERVERS", "cpu_ns", "pinned", "serve"]
+__all__ = ["CLIENT_CORE", "SERVERS", "SERVER_CORE", "cpu_ns", "family", "pinned", "serve"]
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _APP: Final = "benchmarks._served_app:app"
-_SERVER_CORE: Final = 0
+SERVER_CORE: Final = 0
 CLIENT_CORE: Final = 1
+_KEEP_ALIVE: Final = 300  # seconds: connections live through the turns of others
 _TRIES: Final = 3  # another process can take the free port before the server does
 
 
 def _uvicorn(port: int, workers: int) -> list[str]:
     quiet = ["--no-access-log", "--log-level", "warning", "--http", "httptools"]
     address = ["--host", LOOPBACK, "--port", str(port), "--workers", str(workers)]
-    return ["uvicorn", _APP, *address, "--loop", "uvloop", *quiet]
+    patient = ["--timeout-keep-alive", str(_KEEP_ALIVE)]
+    return ["uvicorn", _APP, *address, "--loop", "uvloop", *patient, *quiet]
 
 
 def _granian(port: int, workers: int) -> list[str]:
@@ -41,7 +43,8 @@ def _granian(port: int, workers: int) -> list[str]:
 def _hypercorn(port: int, workers: int) -> list[str]:
     alone = workers if workers > 1 else 0  # 0: in one process
     address = ["--bind", f"{LOOPBACK}:{port}", "--workers", str(alone)]
-    return ["hypercorn", _APP, *address, "-k", "uvloop", "--log-level", "error"]
+    patient = ["--keep-alive", str(_KEEP_ALIVE)]
+    return ["hypercorn", _APP, *address, "-k", "uvloop", *patient, "--log-level", "error"]
 
 
 # How each is started with `python -m`, for a port and a number of workers.
@@ -71,7 +74,7 @@ def serve(server: str, env: dict[str, str], *, workers: int = 1) -> Iterator[tup
         for left in reversed(range(_TRIES)):
             port = free_port()
             command = [sys.executable, "-m", *SERVERS[server](port, workers)]
-            command = command if workers > 1 else [*pinned(_SERVER_CORE), *command]
+            command = command if workers > 1 else [*pinned(SERVER_CORE), *command]
             try:
                 child = stack.enter_context(_running(command, port, env))
             except StartError:
@@ -99,9 +102,9 @@ def _answers(port: int) -> bool:
     return True
 
 
-def cpu_ns(pid: int) -> int:
-    """Nanoseconds of processor time that a process and its living descendants have used."""
-    return sum(_own_ns(one) for one in [pid, *_descendants(pid)])
+def cpu_ns(*pids: int) -> int:
+    """Nanoseconds of processor time that processes have used, each with all its threads."""
+    return sum(_own_ns(pid) for pid in pids)
 
 
 def _own_ns(pid: int) -> int:
@@ -114,7 +117,8 @@ def _own_ns(pid: int) -> int:
     return total
 
 
-def _descendants(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """A process and its living descendants."""
     parents: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -125,7 +129,7 @@ def _descendants(pid: int) -> list[int]:
         parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
     found, waiting = [], [pid]
     while waiting:
-        children = parents.get(waiting.pop(), [])
-        found += children
-        waiting += children
+        one = waiting.pop()
+        found.append(one)
+        waiting += parents.get(one, [])
     return found

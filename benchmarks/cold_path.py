@@ -1,54 +1,90 @@
 """What a token costs that no process has seen yet: ``python -m benchmarks.cold_path [URL …]``.
 
-The limit is the adapter's own ``fetch`` of one id, in the same rounds and of the same number at
-once. *Alone*: one request after the other; *fifty* and *a thousand at once*: distinct tokens that
-arrive together, which the guard reads in batches; *herd*: a thousand requests for one token, which
-make one read.
+The limit is the adapter's own ``fetch`` of one id: the same tokens, by the same open store with its
+pool and its loop, in the same rounds and as many at once. *Alone*: one request after the other;
+*fifty* and *a thousand at once*: distinct tokens that arrive together, which the guard reads in
+batches; *herd*: a thousand requests for one token, which make one read. Polls and hints go on
+beside both; last uses are told for neither. The store's server has one core, and whoever asks
+another. Where the store is in this process, time is the processor's: nothing else is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from bearer_guard import Keyring, StoreUnavailable, Verifier, open_store
+from bearer_guard import Keyring, StoreUnavailable, Verifier
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.testing import a_record, a_token
 from bearer_guard.testing.records import DAY_MS
 
-from ._measure import costs, interleave, ratios
+from ._client import on_core
+from ._measure import interleave, spread
 from ._report import Table, command, tell
-from ._servers import places
+from ._servers import STORES, opened, places
+from ._serving import SERVER_CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
+    from uuid import UUID
 
     from bearer_guard import Store
-    from bearer_guard.record import TokenRecord
 
-    from ._measure import Cost, Form
+    from ._measure import Form
 
 TOKENS: Final = 1000
-ALONE: Final = 200  # enough, where each waits for the one before
 AT_ONCE: Final = {"alone": 1, "fifty at once": 50, "a thousand at once": 1000}
+CALLS: Final = {1: 100, 50: 200, 1000: 1000}  # in a round
 RAW_AT_ONCE: Final = 50  # more calls wait for connections until they fail: the adapter has no queue
 HERD: Final = 1000
+_HERD_FORM: Final = "guard, a herd of 1,000"
+_EMBEDDED: Final = ("memory:", "sqlite:")
+_SINGLE: Final = "raw, alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look-up takes.
+
+    Attributes:
+        name: How it is made.
+        us: Of time, or, where the store is in this process, of its processor: a median.
+        cpu_us: Of this process's processor, a median.
+        added_us: Time over that of the adapter alone, in the same round: a median.
+        ratio: The same as a ratio,
+        low: its lower
+        high: and its upper quartile.
+        per_raw: How many of these are made while the adapter makes one alone: a median.
+    """
+
+    name: str
+    us: float
+    cpu_us: float
+    added_us: float
+    ratio: float
+    low: float
+    high: float
+    per_raw: float
 
 
 class Bench:
     """A store with tokens, and a verifier that can be made to forget them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, url: str, store: Store) -> None:
         self.store = store
         self.keyring = Keyring.generate()
         self.verifier = Verifier(store, self.keyring, listeners=())
         self.texts: list[bytes] = []
-        self.records: list[TokenRecord] = []
+        self.ids: list[UUID] = []
+        self.cpu: dict[str, list[float]] = {}  # nanoseconds a call, a round each
+        self._clock = time.process_time_ns if url.startswith(_EMBEDDED) else time.perf_counter_ns
 
     async def fill(self) -> None:
         """Add the tokens."""
@@ -58,17 +94,26 @@ class Bench:
             text, record = a_token(self.keyring, bare)
             await self.store.add(record)
             self.texts.append(text.encode())
-            self.records.append(record)
+            self.ids.append(record.id)
 
-    async def raw(self, at_once: int) -> float:
+    def forms(self) -> dict[str, Form]:
+        """All, by name."""
+        forms: dict[str, Form] = {}
+        for words, at_once in AT_ONCE.items():
+            for kind, form in ("raw", self.raw), ("guard", self.guard):
+                forms[f"{kind}, {words}"] = partial(form, f"{kind}, {words}", at_once)
+        return forms | {_HERD_FORM: self.herd}
+
+    async def raw(self, name: str, at_once: int) -> float:
         """A round of the adapter's own."""
-        calls = [partial(self.store.fetch, (record.id,)) for record in self.records]
-        return await _time(calls, min(at_once, RAW_AT_ONCE))
+        calls = [partial(self.store.fetch, (one,)) for one in self.ids[: CALLS[at_once]]]
+        return await self._time(name, calls, min(at_once, RAW_AT_ONCE))
 
-    async def guard(self, at_once: int) -> float:
+    async def guard(self, name: str, at_once: int) -> float:
         """A round of the guard's."""
         self.forget()
-        return await _time([partial(self.verifier.find, text) for text in self.texts], at_once)
+        calls = [partial(self.verifier.find, text) for text in self.texts[: CALLS[at_once]]]
+        return await self._time(name, calls, at_once)
 
     def forget(self) -> None:
         """As if this process had just begun."""
@@ -77,64 +122,85 @@ class Bench:
     async def herd(self) -> float:
         """A round of many for one, for each of them."""
         self.forget()
-        return await _time([partial(self.verifier.find, self.texts[0])] * HERD, HERD)
+        return await self._time(
+            _HERD_FORM, [partial(self.verifier.find, self.texts[0])] * HERD, HERD
+        )
+
+    async def _time(
+        self, name: str, calls: Sequence[Callable[[], Awaitable[object]]], at_once: int
+    ) -> float:
+        """Nanoseconds a call, of so many at once."""
+        begun, used = self._clock(), time.process_time_ns()
+        if at_once == 1:
+            for call in calls:
+                await call()
+        else:
+            for i in range(0, len(calls), at_once):
+                await asyncio.gather(*(call() for call in calls[i : i + at_once]))
+        self.cpu.setdefault(name, []).append((time.process_time_ns() - used) / len(calls))
+        return (self._clock() - begun) / len(calls)
 
 
-async def _time(calls: Sequence[Callable[[], Awaitable[object]]], at_once: int) -> float:
-    """Nanoseconds a call, of so many at once."""
-    calls = calls[:ALONE] if at_once == 1 else calls
-    begun = time.perf_counter_ns()
-    if at_once == 1:
-        for call in calls:
-            await call()
-    else:
-        for i in range(0, len(calls), at_once):
-            await asyncio.gather(*(call() for call in calls[i : i + at_once]))
-    return (time.perf_counter_ns() - begun) / len(calls)
-
-
-async def measure(url: str, rounds: int) -> list[Cost]:
+async def measure(url: str, rounds: int) -> list[Look]:
     """All forms on one store, interleaved."""
-    store = open_store(url)
-    await store.open()
-    bench = Bench(store)
+    bench = Bench(url, await opened(url))
     await bench.fill()
     await bench.verifier.open()
-    forms: dict[str, Form] = {}
-    limits = {"guard, a herd of 1,000": "raw, alone"}
-    for words, at_once in AT_ONCE.items():
-        forms |= {f"raw, {words}": partial(bench.raw, at_once)}
-        forms |= {f"guard, {words}": partial(bench.guard, at_once)}
-        limits |= dict.fromkeys((f"raw, {words}", f"guard, {words}"), f"raw, {words}")
-    forms["guard, a herd of 1,000"] = bench.herd
     try:
-        return costs(ratios(await interleave(forms, rounds), limit=limits))
+        times = await interleave(bench.forms(), rounds)
+        return [_look(name, times, bench.cpu[name]) for name in times]
     finally:
-        await store.end_all("alice", 0)
-        await store.purge(2**53)
+        await bench.store.end_all("alice", 0)
+        await bench.store.purge(2**53)
         await bench.verifier.close()
+
+
+def _look(name: str, times: Mapping[str, Sequence[float]], cpu: Sequence[float]) -> Look:
+    own = times[name]
+    limit = times[_SINGLE if name == _HERD_FORM else name.replace("guard", "raw")]
+    ratio = spread([mine / least for mine, least in zip(own, limit, strict=True)])
+    return Look(
+        name,
+        _us(own),
+        _us(cpu),
+        _us([mine - least for mine, least in zip(own, limit, strict=True)]),
+        *(ratio.median, ratio.low, ratio.high),
+        spread([single / mine for single, mine in zip(times[_SINGLE], own, strict=True)], 2).median,
+    )
+
+
+def _us(values: Sequence[float]) -> float:
+    return round(statistics.median(values) / 1000, 1)
 
 
 def _table(name: str, url: str, rounds: int) -> Table:
     title = f"{name}: ratio to the adapter alone"
     try:
-        return Table(title, asyncio.run(measure(url, rounds)))
+        with on_core():
+            return Table(title, asyncio.run(measure(url, rounds)))
     except StoreUnavailable as error:
         return Table(title, (), [f"failed: {error}"])
 
 
-@command(rounds=12)
+@command(rounds=20)
 @click.argument("urls", nargs=-1)
-@click.option("--servers", is_flag=True, help="Start a server of each kind, and measure it too.")
+@click.option("--servers", is_flag=True, help="SQLite too, and a server of each kind.")
+@click.option("--store", "stores", multiple=True, type=click.Choice(list(STORES)), help="One only.")
 def main(
-    urls: Sequence[str], rounds: int, *, as_json: bool, out: Path | None, servers: bool
+    urls: Sequence[str],
+    rounds: int,
+    *,
+    as_json: bool,
+    out: Path | None,
+    servers: bool,
+    stores: Sequence[str],
 ) -> None:
     """Measure cold look-ups on stores: memory, and those whose URLs are given.
 
     A store must be one of your own to spoil: tokens of its owner "alice" are ended and purged.
     """
     named = {"memory": "memory://"} | {url.partition("://")[0]: url for url in urls}
-    with places() if servers else places(()) as found:
+    with on_core(SERVER_CORE), places(tuple(STORES) if servers else stores) as found:
         named |= {place.name: place.url for place in found}
         tables = [_table(name, url, rounds) for name, url in named.items()]
     tell("cold look-up", tables, rounds=rounds, as_json=as_json, out=out)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from argon2 import PasswordHasher
 
-from bearer_guard import Keyring, Policy, open_store
+from bearer_guard import Keyring, Policy
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.issuing import Issuer, Principal
 from bearer_guard.issuing.logins.password import AccountDirectory, PasswordLogin
@@ -28,7 +28,7 @@ from bearer_guard.testing.records import DAY_MS
 
 from ._measure import costs, interleave, ratios
 from ._report import Table, command, tell
-from ._servers import places
+from ._servers import opened, places
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - of a benchmark
 _DAY: Final = timedelta(days=1)
 _CALLS: Final = 50
-_SLOW: Final = 4, 4  # calls, all at once: two threads do Argon2id
+_SLOW: Final = 2, 2  # calls, all at once: two threads do Argon2id
 _PAGE: Final = 50
 _LISTED: Final = 200
 _PURGED: Final = 100
@@ -125,8 +125,7 @@ async def _time(
 
 async def measure(url: str, rounds: int) -> list[Cost]:
     """All forms on one store, interleaved."""
-    store = open_store(url)
-    await store.open()
+    store = await opened(url)
     try:
         bench = Bench(store)
         await bench.fill()
@@ -149,7 +148,7 @@ async def measure(url: str, rounds: int) -> list[Cost]:
         await store.close()
 
 
-@command(rounds=4)
+@command(rounds=6)
 @click.argument("urls", nargs=-1)
 @click.option("--servers", is_flag=True, help="Start a server of each kind, and measure it too.")
 def main(

@@ -6,14 +6,16 @@ between its two marks.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import click
 
-from ._markdown import fill, names_in
+from ._markdown import fill, markdown, names_in, table_of
 from ._plots import PLOTS
 from ._report import load
+from ._targets import targets
 
 _DOCS: Final = Path(__file__).parents[1] / "docs"
 
@@ -24,7 +26,9 @@ def main() -> None:
     page = _DOCS / "performance.md"
     text = page.read_text()
     found = {name: results for name in names_in(text) if (results := load(name)) is not None}
-    page.write_text(fill(text, found))
+    tables = {name: markdown(results) for name, results in found.items()}
+    tables["targets"] = table_of(asdict(targets(found)))
+    page.write_text(fill(text, tables))
     for name, plot in PLOTS.items():
         if name in found:
             path = _DOCS / "images" / f"bench-{name.replace('_', '-')}.svg"

@@ -3,8 +3,8 @@
 One process ends tokens at random moments; another verifies them all the time, some hundred times a
 second each, and notes when it refuses each first. A lag counts from when ``end`` has returned: in
 the process that called it, the token is refused from then on. A hint may come before: a negative
-lag. The bound is 5 s, with hints and
-without, come what may; this is what happens when nothing goes wrong.
+lag. The bound is 5 s, with hints and without, come what may; this is what happens when nothing goes
+wrong.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bearer_guard import Keyring, Policy, open_store
+from bearer_guard import Keyring, Policy
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.issuing import Issuer, Principal
 
 from ._measure import spread
 from ._report import Table, command, tell
-from ._servers import STORES, places
+from ._servers import STORES, opened, places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Lag", "measure"]
 
 _ROOT: Final = Path(__file__).parents[1]
-_MEAN_PAUSE: Final = 0.08  # seconds between two ends
+_MEAN_PAUSE: Final = 0.05  # seconds between two ends
 _PATIENCE: Final = 10.0
 _CONFIG: Final = "BEARER_GUARD_KEYS"
 _HINTING: Final = frozenset({"PostgreSQL", "Redis", "Valkey"})
@@ -69,8 +69,7 @@ class Lag:
 
 async def measure(place: Place, key: str, ends: int, *, hints: bool) -> Lag:
     """The lag on one store, made with this key."""
-    store = open_store(place.url)
-    await store.open()
+    store = await opened(place.url)
     await store.set_policy(Policy(users_may_generate=True))
     issuer = Issuer(store, Keyring.from_text(key), listeners=())
     issued = [
@@ -125,7 +124,7 @@ def _measure_place(place: Place, ends: int) -> list[Lag]:
     return [asyncio.run(measure(place, key, ends, hints=hints)) for hints in ways]
 
 
-@command(rounds=50)
+@command(rounds=100)
 @click.option("--store", "stores", multiple=True, default=list(STORES), help="Only this one.")
 def main(rounds: int, *, as_json: bool, out: Path | None, stores: Sequence[str]) -> None:
     """Measure how long ended tokens live on in another process. A round is one end."""

@@ -1,9 +1,10 @@
-"""Requests a second of a whole server, by wrk: ``python -m benchmarks.whole_server``.
+"""What is left of a whole server's requests: ``python -m benchmarks.whole_server``.
 
 The application only answers: what stands before it can't weigh more anywhere else. All forms run
-side by side, and wrk asks one after the other in interleaved rounds. What counts is the share of
-the bare application's requests that is left, and the floor's share beside it; ``cpu_us`` is the
-processor time that a request takes the server, and ``cpu_share`` what the same share is by that.
+side by side, on one core; whoever asks sits on another. The share that is left counts processor
+time: what a request takes the server without a form, over what it takes with it, in rounds of some
+hundredths of a second that take turns. So neither the client, nor the network, nor what else the
+machine does counts for much. ``requests_s`` is what wrk gets, for a figure that people know.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import asyncio
 import random
 import re
 import shutil
+import statistics
 import subprocess
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -20,48 +23,90 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ._asgi import request
+from ._client import Client, on_core
 from ._measure import spread
 from ._report import Table, command, tell
 from ._served import FORMS, PEERS, environment, prepare, token_for
 from ._servers import folder
-from ._serving import CLIENT_CORE, SERVERS, cpu_ns, pinned, serve
+from ._serving import CLIENT_CORE, SERVERS, cpu_ns, family, pinned, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Load", "Share", "measure", "wrk"]
+__all__ = ["Asked", "Share", "measure", "wrk"]
 
 CONNECTIONS: Final = 16
 _WORKERS: Final = (2, 4)
+_ROUND_SECONDS: Final = 0.02
+_WARM: Final = 400  # requests before the first round
+_WRK_ROUNDS: Final = 3
 _RATE: Final = re.compile(r"Requests/sec:\s+([\d.]+)")
 _OTHERS: Final = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What came of one round.
+class Share:
+    """What was measured of one form behind one server.
 
     Attributes:
-        rate: Requests a second.
-        cpu_ns: Of the server, a request.
+        name: Of the form.
+        requests_s: That wrk gets, a median.
+        cpu_us: Of the server, a request: a median.
+        share: Bare's processor time over the form's, in the same round: a median,
+        low: and its lower
+        high: and its upper quartile.
+        of_floor: The same with the floor's processor time instead of bare's,
+        of_floor_low: and its lower
+        of_floor_high: and its upper quartile.
     """
-
-    rate: float
-    cpu_ns: float
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What was measured of one form behind one server."""
 
     name: str
     requests_s: int
+    cpu_us: float
     share: float
     low: float
     high: float
-    cpu_us: float
-    cpu_share: float
+    of_floor: float
+    of_floor_low: float
+    of_floor_high: float
+
+
+class Asked:
+    """A server with one form, and who asks it."""
+
+    def __init__(
+        self, server: str, form: str, token: str, env: Mapping[str, str], workers: int
+    ) -> None:
+        self.token: Final = token
+        self.cpu: Final[list[float]] = []  # nanoseconds a request, a round each
+        self.rates: Final[list[float]] = []  # requests a second
+        self._stack: Final = ExitStack()
+        self.port, pid = self._stack.enter_context(serve(server, dict(env), workers=workers))
+        self.form: Final = form
+        self._pids: Final = family(pid)
+        client = Client(self.port, request(token), connections=CONNECTIONS)
+        self._client: Final = self._stack.enter_context(client)
+        self._count = _WARM
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def warm(self) -> None:
+        """Settle how many requests make a round."""
+        self._client.ask(_WARM)
+        begun = time.perf_counter()
+        self._client.ask(_WARM)
+        rate = _WARM / (time.perf_counter() - begun)
+        self._count = max(CONNECTIONS, round(rate * _ROUND_SECONDS))
+
+    def round(self) -> None:
+        before = cpu_ns(*self._pids)
+        self._client.ask(self._count)
+        self.cpu.append((cpu_ns(*self._pids) - before) / self._count)
+
+    def wrk(self) -> None:
+        self.rates.append(wrk(self.port, self.token, 1))
 
 
 def wrk(port: int, token: str, seconds: int) -> float:
@@ -79,50 +124,51 @@ def wrk(port: int, token: str, seconds: int) -> float:
     return float(rate[1])
 
 
-def measure(
-    server: str, forms: Sequence[str], rounds: int, *, seconds: int = 1, workers: int = 1
-) -> list[Share]:
+def measure(server: str, forms: Sequence[str], rounds: int, *, workers: int = 1) -> list[Share]:
     """All forms behind one server, interleaved."""
     with ExitStack() as stack:
         place = stack.enter_context(folder())
         known = asyncio.run(prepare(place))
-        tokens = {form: token for form in forms if (token := token_for(form, known))}
-        running = {
-            form: stack.enter_context(serve(server, environment(form, place), workers=workers))
-            for form in tokens
-        }
-        loads: dict[str, list[Load]] = {form: [] for form in tokens}
-        order, shuffled = list(tokens), random.Random(1)  # noqa: S311 - an order, the same each time
-        for form in order:  # to warm up
-            wrk(running[form][0], tokens[form], 1)
-        for _ in range(rounds):
-            shuffled.shuffle(order)
-            for form in order:
-                loads[form].append(_round(*running[form], tokens[form], seconds))
-    return [_share(form, loads) for form in loads]
+        asked: list[Asked] = []
+        for form in forms:
+            if token := token_for(form, known):
+                one = Asked(server, form, token, environment(form, place), workers)
+                stack.callback(one.close)
+                asked.append(one)
+        with on_core():
+            _take_turns(asked, rounds)
+        for _ in range(min(_WRK_ROUNDS, max(1, rounds // 4))):
+            for one in asked:
+                one.wrk()
+    return [_share(one, asked) for one in asked]
 
 
-def _round(port: int, pid: int, token: str, seconds: int) -> Load:
-    before = cpu_ns(pid)
-    rate = wrk(port, token, seconds)
-    return Load(rate, (cpu_ns(pid) - before) / (rate * seconds))
+def _take_turns(asked: Sequence[Asked], rounds: int) -> None:
+    order, shuffled = list(asked), random.Random(1)  # noqa: S311 - an order, the same each time
+    for one in asked:
+        one.warm()
+    for _ in range(rounds):
+        shuffled.shuffle(order)
+        for one in order:
+            one.round()
 
 
-def _share(form: str, loads: dict[str, list[Load]]) -> Share:
-    pairs = list(zip(loads[form], loads["bare"], strict=True))
-    share = spread([one.rate / bare.rate for one, bare in pairs])
+def _share(one: Asked, asked: Sequence[Asked]) -> Share:
+    cpu = {other.form: other.cpu for other in asked}
+    of_bare, of_floor = (
+        spread([limit / own for limit, own in zip(cpu[name], one.cpu, strict=True)])
+        for name in ("bare", "floor")
+    )
     return Share(
-        form,
-        round(spread([load.rate for load in loads[form]]).median),
-        share.median,
-        share.low,
-        share.high,
-        spread([load.cpu_ns / 1000 for load in loads[form]], 1).median,
-        spread([bare.cpu_ns / one.cpu_ns for one, bare in pairs]).median,
+        one.form,
+        round(statistics.median(one.rates)),
+        round(statistics.median(one.cpu) / 1000, 1),
+        *(of_bare.median, of_bare.low, of_bare.high),
+        *(of_floor.median, of_floor.low, of_floor.high),
     )
 
 
-@command(rounds=7)
+@command(rounds=400)
 @click.option("--server", "servers", multiple=True, default=list(SERVERS), help="Only this one.")
 @click.option(
     "--peers/--no-peers", default=True, help="Behind the first server, other libraries too."
@@ -147,7 +193,7 @@ def main(
         for i, server in enumerate(servers)
     ]
     for count in _WORKERS if workers else ():
-        rows = measure("uvicorn", own, max(2, rounds // 3), workers=count)
+        rows = measure("uvicorn", own, max(1, rounds // 2), workers=count)
         tables.append(Table(f"uvicorn, {count} workers: share of bare", rows))
     tell("whole server", tables, rounds=rounds, as_json=as_json, out=out)
 

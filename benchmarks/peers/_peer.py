@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PEER_TOKENS", "Peer", "asgi_peer", "name_of", "scratch"]
 
 PEER_TOKENS: Final = 8  # fewer than the guard's own, for some take long to make: to their advantage
-_LIGHT_CALLS: Final = 1000
+_LIGHT_CALLS: Final = 400
 _REFUSED: Final = range(401, 404)
 
 

@@ -28,6 +28,7 @@ __all__ = ["Cached", "measure"]
 
 SIZES: Final = (100, 1_000, 10_000, 100_000)
 _COLLECTIONS: Final = 7
+_MIB: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,23 @@ class Cached:
 
     Attributes:
         tokens: How many.
-        bytes_verifier: Of each in the verifier's cache.
-        bytes_guard: Of each once a request has used it: the cache, the guard's own memory of the
-            8,192 latest, and the note when it was used, which the next flush drops. Of more tokens
-            than those 8,192, the rest cost what they cost the verifier.
+        entry_bytes: Of each in the verifier's cache.
+        note_bytes: Of each whose last use waits for the next flush, besides.
+        front_tokens: How many of them the hit path's own memory holds: the latest, 8,192 at most,
+        front_bytes: of each of those, besides,
+        front_mib: and all of those: the part that grows no more.
+        all_mib: Everything, if all have been used since the last flush.
         pause_ms: A full collection with all of them, less one without.
         pause_bare_ms: One without.
     """
 
     tokens: int
-    bytes_verifier: int
-    bytes_guard: int
+    entry_bytes: int
+    note_bytes: int
+    front_tokens: int
+    front_bytes: int
+    front_mib: float
+    all_mib: float
     pause_ms: float
     pause_bare_ms: float
 
@@ -54,9 +61,16 @@ class Cached:
 class FreshStore(MemoryStore):
     """Each read makes objects of its own, as one from a database does."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._pickled: Final[dict[UUID, bytes]] = {}
+
+    async def add(self, record: TokenRecord) -> None:
+        await super().add(record)
+        self._pickled[record.id] = pickle.dumps(record)
+
     def fetch_now(self, ids: Collection[UUID]) -> dict[UUID, TokenRecord]:
-        found: dict[UUID, TokenRecord] = pickle.loads(pickle.dumps(super().fetch_now(ids)))  # noqa: S301 - our own
-        return found
+        return {one: pickle.loads(self._pickled[one]) for one in ids}  # noqa: S301 - our own
 
 
 async def measure(sizes: Sequence[int] = SIZES) -> list[Cached]:
@@ -84,6 +98,7 @@ async def _fill(store: MemoryStore, keyring: Keyring, count: int) -> list[str]:
 async def _measure(store: MemoryStore, keyring: Keyring, texts: Sequence[str]) -> Cached:
     guard = BearerGuard(bare, store=store, keyring=keyring, listeners=())
     await guard.verifier.open()
+    uses, latest = guard.verifier.last_used.uses, texts[:MOST_REMEMBERED]
 
     async def verify(text: str) -> None:
         await guard.verifier.find(text.encode())
@@ -94,32 +109,47 @@ async def _measure(store: MemoryStore, keyring: Keyring, texts: Sequence[str]) -
     gc.collect()
     gc.freeze()  # what is there already is no part of a collection
     without = _pause_ms()
-    verifier = await _bytes_each(verify, texts)
+    tracemalloc.start()
+    begun = _traced()
+    await _each(verify, texts)
     assert guard.verifier.remembered == len(texts)
-    more = await _bytes_each(ask, texts[:MOST_REMEMBERED])
+    cached = _traced()
+    await _each(ask, latest)
+    asked = _traced()
+    assert len(uses) == len(latest)
+    uses.clear()
+    noted = _traced()
+    tracemalloc.stop()
     with_all = _pause_ms()
     gc.unfreeze()
-    guard.verifier.last_used.uses.clear()
     guard.verifier.feed.abandon()
     guard.verifier.last_used.abandon()
+    entry, note = (cached - begun) / len(texts), (asked - noted) / len(latest)
+    front = noted - cached
     return Cached(
         len(texts),
-        round(verifier),
-        round(verifier + more),
+        round(entry),
+        round(note),
+        len(latest),
+        round(front / len(latest)),
+        round(front / _MIB, 2),
+        round(((entry + note) * len(texts) + front) / _MIB, 2),
         round(with_all - without, 2),
         round(without, 2),
     )
 
 
-async def _bytes_each(use: Callable[[str], Awaitable[None]], texts: Sequence[str]) -> float:
-    gc.collect()
-    tracemalloc.start()
+async def _each(use: Callable[[str], Awaitable[None]], texts: Sequence[str]) -> None:
+    gc.disable()
     for text in texts:
         await use(text)
+    gc.enable()
+
+
+def _traced() -> int:
+    """Bytes that Python holds."""
     gc.collect()
-    size, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return size / len(texts)
+    return tracemalloc.get_traced_memory()[0]
 
 
 def _pause_ms() -> float:

@@ -47,7 +47,7 @@ class Measured:
         read_tokens: The most tokens that look-ups were measured among,
         read_growth: and how many times a look-up among a thousand those cost.
         row_bytes: Of a token in the store, indexes included.
-        entry_bytes: Of a token in a process's cache.
+        entry_bytes: Of a token in a process's memory, in use and noted.
     """
 
     poll_us: float

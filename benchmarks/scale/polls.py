@@ -8,19 +8,21 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bearer_guard import open_store
 from bearer_guard.testing import a_record
-from benchmarks._serving import cpu_ns
+from benchmarks._servers import opened
+from benchmarks._serving import cpu_ns, family
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from bearer_guard import Store
+    from bearer_guard.store import Cursor
     from benchmarks._servers import Place
 
 __all__ = ["Polls", "measure"]
 
 POLLERS: Final = (1, 10, 100)
+QUICK: Final = (10,)
 _READS: Final = 500
 _INTERVAL: Final = 1.0  # seconds: that of the guard, by default
 
@@ -32,7 +34,8 @@ class Polls:
     Attributes:
         store: Which.
         pollers: How many.
-        core_percent: Of a core of the server's, less what it takes when nobody polls.
+        core_percent: Of a core of the server's, at one poll a second each, less what it takes
+            when nobody polls.
         us_a_poll: Of the server's processor time.
         us_a_read: The same for a look-up of one token.
         p50_ms: How long a poll takes, half of them.
@@ -63,23 +66,27 @@ def measure(
 async def _measure(place: Place, count: int, seconds: float) -> Polls:
     assert place.pid is not None
     async with AsyncExitStack() as stack:
-        stores = [open_store(place.url) for _ in range(count)]
-        for store in stores:
-            await store.open()
-            stack.push_async_callback(store.close)
-            await store.changes(None)
-        idle = await _cpu_share(place.pid, asyncio.sleep(seconds / 2))
+        stores: list[Store] = []
+        for _ in range(count):
+            stores.append(await opened(place.url))
+            stack.push_async_callback(stores[-1].close)
+        cursors = [(await store.changes(None)).cursor for store in stores]
+        idle = await _cpu_used(place.pid, asyncio.sleep(seconds / 2)) / (seconds / 2)
         taken: list[float] = []
-        polling = (_poll(store, n / count, seconds, taken) for n, store in enumerate(stores))
-        busy = await _cpu_share(place.pid, asyncio.gather(*polling))
+        begun = time.monotonic()
+        polling = (
+            _poll(store, cursors[n], n / count, seconds, taken) for n, store in enumerate(stores)
+        )
+        used = await _cpu_used(place.pid, asyncio.gather(*polling))
+        used = max(0.0, used - idle * (time.monotonic() - begun))
         reading = await _cpu_of_reads(place.pid, stores[0])
     taken.sort()
-    share = max(0.0, busy - idle)
+    each = used / len(taken)
     return Polls(
         place.name,
         count,
-        round(share * 100, 2),
-        round(share * 1e6 * _INTERVAL / count),
+        round(100 * each * count / _INTERVAL, 2),
+        round(each * 1e6),
         round(reading / 1000),
         round(taken[len(taken) // 2] * 1000, 2),
         round(taken[-1] * 1000, 2),
@@ -90,22 +97,23 @@ async def _cpu_of_reads(pid: int, store: Store) -> float:
     """Nanoseconds of a server's processor time for a look-up."""
     record = a_record()
     await store.add(record)
-    before = cpu_ns(pid)
+    before = cpu_ns(*family(pid))
     for _ in range(_READS):
         await store.fetch((record.id,))
-    return (cpu_ns(pid) - before) / _READS
+    return (cpu_ns(*family(pid)) - before) / _READS
 
 
-async def _cpu_share(pid: int, work: Awaitable[object]) -> float:
-    """How much of a core a server takes while this goes on."""
-    before, begun = cpu_ns(pid), time.monotonic_ns()
+async def _cpu_used(pid: int, work: Awaitable[object]) -> float:
+    """Seconds of processor time that a server takes while this goes on."""
+    before = cpu_ns(*family(pid))
     await work
-    return (cpu_ns(pid) - before) / (time.monotonic_ns() - begun)
+    return (cpu_ns(*family(pid)) - before) / 1e9
 
 
-async def _poll(store: Store, delay: float, seconds: float, taken: list[float]) -> None:
+async def _poll(
+    store: Store, cursor: Cursor, delay: float, seconds: float, taken: list[float]
+) -> None:
     """Poll once a second for so long, as a process would that began a moment after others."""
-    cursor = (await store.changes(None)).cursor
     await asyncio.sleep(delay * _INTERVAL)
     for _ in range(max(1, round(seconds / _INTERVAL))):
         begun = time.monotonic()

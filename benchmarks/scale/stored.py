@@ -1,4 +1,7 @@
-"""From a thousand tokens in SQLite to a million: what does each call cost, as the table grows?"""
+"""From a thousand tokens in SQLite to a million: what does each call cost, as the table grows?
+
+In processor time, that of SQLite's threads included: nothing waits for a disk.
+"""
 
 from __future__ import annotations
 
@@ -115,10 +118,10 @@ class Bench:
         return [UUID(bytes=row[0]) for row in rows]
 
     async def _time(self, calls: Sequence[Callable[[], Awaitable[object]]]) -> float:
-        begun = time.perf_counter_ns()
+        begun = time.process_time_ns()
         for call in calls:
             await call()
-        return (time.perf_counter_ns() - begun) / len(calls)
+        return (time.process_time_ns() - begun) / len(calls)
 
     async def look_up(self) -> float:
         ids = self._ids(_CALLS["look-up"])
@@ -147,10 +150,10 @@ class Bench:
                 " WHERE id IN (SELECT id FROM tokens ORDER BY id LIMIT ?)",
                 (_PURGED,),
             )
-        begun = time.perf_counter_ns()
+        begun = time.process_time_ns()
         gone = await self.store.purge(1000)
         assert gone == _PURGED, gone
-        return (time.perf_counter_ns() - begun) / _PURGED
+        return (time.process_time_ns() - begun) / _PURGED
 
 
 async def measure(rounds: int, sizes: Sequence[int] = SIZES) -> tuple[list[Growth], float]:
