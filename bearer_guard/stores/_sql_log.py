@@ -12,28 +12,31 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, true, update
+from sqlalchemy import and_, bindparam, delete, func, insert, literal_column, select, true, update
 
 from bearer_guard.errors import StoreUnavailable
 from bearer_guard.store import Changes, Cursor
 
 from ._rows import LOG_IDS, LOG_MS, TAG_BYTES, decode_settings
 from ._sql_fence import fence, fenced_rows, refuse_replica
+from ._sql_spoken import spoken
 from ._sql_tables import KEYS, LOG, META, NEVER_MS
+from ._sql_types import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import ColumnElement, Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bearer_guard.policy import Policy
 
+    from ._sql_gateway import Gateway
     from ._sql_speech import Speech
 
 __all__ = [
+    "Poll",
     "advance",
-    "changes",
     "lock_counter",
     "remember_keys",
     "settings",
@@ -119,12 +122,36 @@ def _poll(fence_text: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-async def changes(connection: AsyncConnection, speech: Speech, cursor: Cursor | None) -> Changes:
-    """What changed since ``cursor``; with ``None``, a reset that tells where the log stands.
+class Poll:
+    """Asks what changed. Nearly always nothing has: then one row is all that is read.
 
-    Raises:
-        StoreUnavailable: A replica answered, or the counter is gone.
+    Args:
+        gateway: To the database.
     """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway: Final = gateway
+        fenced: ColumnElement[bool] = literal_column(gateway.driver.speech.fence)
+        head = select(fenced, META.c.epoch, META.c.revision, META.c.tag, META.c.policy)
+        self._head: Final = spoken(gateway.driver.dialect, head)
+
+    async def changes(self, cursor: Cursor | None) -> Changes:
+        """What changed since ``cursor``; with ``None``, a reset that tells where the log stands.
+
+        Raises:
+            StoreUnavailable: No answer, one of a replica, or the counter is gone.
+        """
+        if cursor is not None:
+            rows: Sequence[Sequence[Any]] = await self._head.rows(self._gateway, {})
+            for fenced, epoch, revision, tag, policy in rows:
+                head = Cursor(str(plain(epoch)), revision, tag)
+                if cursor == head and not fenced:
+                    return Changes(cursor=head, ids=frozenset(), policy=decode_settings(policy))
+        async with self._gateway.reading() as connection:
+            return await _changes(connection, self._gateway.driver.speech, cursor)
+
+
+async def _changes(connection: AsyncConnection, speech: Speech, cursor: Cursor | None) -> Changes:
     since = NEVER_MS if cursor is None else cursor.revision
     rows = (await connection.execute(_poll(speech.fence), {"since": since})).all()
     first = rows[0]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import URL, LargeBinary, and_, bindparam, select
+from sqlalchemy import LargeBinary, and_, bindparam, select
 
 from ._rows import FIXED_COLUMNS, READ_COLUMNS, decode_record
 from ._sql_fence import fence, refuse_replica
+from ._sql_spoken import spoken
 from ._sql_tables import ACCOUNTS, LAST_USED, TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from sqlalchemy import ColumnElement, FromClause, Select
 
@@ -69,9 +69,9 @@ class Lookup:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway: Final = gateway
         driver, speech = gateway.driver, gateway.driver.speech
-        self._one: Final = _spoken(driver.dialect, _fenced(speech, TOKENS.c.id == _ID))
+        self._one: Final = spoken(driver.dialect, _fenced(speech, TOKENS.c.id == _ID))
         self._many: Final = _fenced(speech, speech.among(TOKENS.c.id))
-        self._array: Final = _spoken(driver.dialect, self._many) if speech.has_arrays else None
+        self._array: Final = spoken(driver.dialect, self._many) if speech.has_arrays else None
 
     async def fetch(self, ids: Collection[UUID]) -> dict[UUID, TokenRecord]:
         """The records with these ids; unknown ids are left out.
@@ -104,31 +104,3 @@ def _fenced(speech: Speech, wanted: ColumnElement[bool]) -> Select[Any]:
     here = fence(speech.fence)
     tokens = here.outerjoin(TOKENS, wanted)
     return select(*_COLUMNS, here.c.fence).select_from(_joined(tokens))
-
-
-def _spoken(dialect: str, statement: Select[Any]) -> _Spoken:
-    compiled = statement.compile(dialect=URL.create(dialect).get_dialect()())
-    return _Spoken(str(compiled), compiled.positiontup)
-
-
-@dataclass(frozen=True, slots=True)
-class _Spoken:
-    """A statement in the driver's own words.
-
-    Through SQLAlchemy a look-up takes three times as long as the driver's own; so, less than two.
-
-    Attributes:
-        sql: The statement.
-        order: The names of its parameters, where they are passed in order.
-    """
-
-    sql: str
-    order: Sequence[str] | None
-
-    async def rows(
-        self, gateway: Gateway, values: Mapping[str, object]
-    ) -> Sequence[Sequence[object]]:
-        order = self.order
-        return await gateway.rows(
-            self.sql, values if order is None else [values[name] for name in order]
-        )

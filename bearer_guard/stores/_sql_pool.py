@@ -114,6 +114,7 @@ def new_engine(driver: Driver, **options: object) -> AsyncEngine:
         f"{driver.dialect}://",
         creator=create,
         isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,  # a round trip, where nothing can be rolled back
         hide_parameters=True,  # errors tell of no digest and no password hash
         **options,
     )

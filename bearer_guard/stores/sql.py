@@ -99,6 +99,7 @@ class SqlStore:
         self._speech: Final = driver.speech
         self._gateway: Final = Gateway(driver, whereabouts(url), pool_size=pool_size)
         self._lookup: Final = Lookup(self._gateway)
+        self._poll: Final = log.Poll(self._gateway)
         self._hints: Final = Hints(self._gateway)
         self._open = False
         self._log_cleaned_ms = self._notes_cleaned_ms = 0
@@ -246,8 +247,8 @@ class SqlStore:
 
     async def changes(self, cursor: Cursor | None) -> Changes:
         """What changed since ``cursor``; with ``None``, a reset that tells where the log stands."""
-        async with self._gate().reading() as connection:
-            return await log.changes(connection, self._speech, cursor)
+        self._gate()
+        return await self._poll.changes(cursor)
 
     async def policy(self) -> Policy:
         """The workspace's settings; those of a new store where none were set."""

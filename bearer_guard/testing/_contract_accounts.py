@@ -158,7 +158,7 @@ class AccountsContract(Contract):
     async def test_disabling_who_has_many_tokens_is_a_reset(self, store: FullStore) -> None:
         """Or all of them."""
         records = [a_record() for _ in range(1_001)]
-        await add_all(store, records)
+        await self.add_many(store, records)
         await store.add_account(_account())
         start = await head(store)
         await store.change_account("alice", AccountChange(disabled=True))

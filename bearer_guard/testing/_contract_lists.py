@@ -176,7 +176,7 @@ class PurgingContract(Contract):
         """More than an adapter does in one go."""
         dead = [a_record(expires_ms=at_ms) for at_ms in range(1_100)]
         live = a_record()
-        await add_all(store, [*dead, live])
+        await self.add_many(store, [*dead, live])
         assert await store.purge(live.created_ms) == len(dead)
         assert (await store.page(None, None, 10)).records == [live]
 

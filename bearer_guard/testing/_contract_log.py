@@ -15,7 +15,7 @@ from bearer_guard.policy import Policy
 from bearer_guard.record import Use
 from bearer_guard.store import Cursor
 
-from ._contract_base import Contract, add_all, all_at_once, ended, head, told
+from ._contract_base import Contract, all_at_once, ended, head, told
 from .records import a_record
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ChangesContract(Contract):
         self, store: Store, second: Store
     ) -> None:
         records = [a_record() for _ in range(300)]
-        await add_all(store, [*records, a_record(owner="bob")])
+        await self.add_many(store, [*records, a_record(owner="bob")])
         await store.end(records[0].id, 1)
         start = await head(second)
         await store.end_all("alice", 5)
@@ -96,7 +96,7 @@ class ChangesContract(Contract):
     async def test_too_much_to_tell_is_a_reset(self, store: Store) -> None:
         """Or all of it: what may not happen is that a part is told and the rest is not."""
         records = [a_record() for _ in range(1_001)]
-        await add_all(store, records)
+        await self.add_many(store, records)
         start = await head(store)
         await store.end_all("alice", 5)
         one = await ended(store)
@@ -173,7 +173,7 @@ class ChangesContract(Contract):
         self, store: Store, second: Store
     ) -> None:
         records = [a_record() for _ in range(300)]
-        await add_all(store, records)
+        await self.add_many(store, records)
         done = asyncio.Event()
         follower = asyncio.create_task(_follow(second, await head(second), done))
         stores = [store, second] * 150
@@ -187,7 +187,7 @@ class ChangesContract(Contract):
     ) -> None:
         """Commit order is revision order: no later number is seen before an earlier one."""
         records = [a_record() for _ in range(100)]
-        await add_all(store, records)
+        await self.add_many(store, records)
 
         async def end_and_poll(one: Store, other: Store, token: UUID) -> None:
             cursor = await head(other)

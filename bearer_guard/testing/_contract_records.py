@@ -77,7 +77,7 @@ class KeepingContract(Contract):
 
     async def test_many_are_fetched_at_once(self, store: Store) -> None:
         records = {record.id: record for record in (a_record() for _ in range(450))}
-        await add_all(store, records.values())
+        await self.add_many(store, records.values())
         assert await store.fetch([*records, *(uuid4() for _ in range(50))]) == records
 
     async def test_what_is_fetched_without_waiting_is_the_same(
@@ -287,7 +287,7 @@ class EndingContract(Contract):
         self, store: Store, second: Store
     ) -> None:
         records = [a_record() for _ in range(1_200)]
-        await add_all(store, records)
+        await self.add_many(store, records)
         ups = {record.id: Use(at, "up") for at, record in enumerate(records)}
         downs = {r.id: Use(1_200 - at, "down") for at, r in reversed(list(enumerate(records)))}
         await asyncio.gather(store.touch(ups), second.touch(downs), store.touch(downs))

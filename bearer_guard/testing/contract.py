@@ -23,7 +23,7 @@ auto mode, or mark the class as that plugin, or anyio's, wants it.
 ``store`` must be given. What else can be replaced, in the subclass, is named in ``Contract``: the
 fixtures ``clock`` (a ``ManualClock``) and ``second`` (another object on the same data, as another
 process would have; the default is ``store`` itself, which proves less), and the hooks
-``break_store``, ``trim_log`` and ``lose_revisions``.
+``add_many``, ``break_store``, ``trim_log`` and ``lose_revisions``.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ INTERFACE = {
     "demo", "init", "serve", "user add", "user list", "user set", "user disable", "user enable",
     "user password", "token create", "token list", "token show", "token delete", "token verify",
     "token purge", "settings show", "settings set", "keys new", "keys list", "keys rotate",
-    "store check", "store upgrade", "scan",
+    "store check", "store upgrade",
+    "store copy", "scan",
 }  # fmt: skip
 
 

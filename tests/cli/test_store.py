@@ -1,9 +1,11 @@
-"""`store`: is it sound, and bring it up to date."""
+"""`store`: is it sound, bring it up to date, copy it to another."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID
+
+import pytest
 
 from tests.cli.support import Cli
 
@@ -83,3 +85,88 @@ def test_an_unknown_kind_of_store_is_a_configuration_error(cli: Cli) -> None:
     result = cli("user", "list", "--store", "oracle://host")
     assert result.exit_code == 2
     assert "the schemes are" in result.stderr
+
+
+FROM, TO = "sqlite:///bearer-guard.db", "sqlite:///target.db"
+
+
+def test_a_copy_has_everything_and_can_be_repeated(alice: Cli) -> None:
+    value = alice.create_token("alice", "--description", "nightly")["tokenValue"]
+    assert alice("settings", "set", "usersMayGenerate=true").exit_code == 0
+    said = alice.json("store", "copy", FROM, TO)
+    assert {kind: said[kind]["copied"] for kind in ("settings", "accounts", "tokens")} == {
+        "settings": 1,
+        "accounts": 1,
+        "tokens": 1,
+    }
+    assert said["counts"] == {"accounts": {"from": 1, "to": 1}, "tokens": {"from": 1, "to": 1}}
+    keys = ("--store", TO, "--keys-file", "bearer-guard.keys")
+    assert alice("token", "verify", "--token-stdin", *keys, stdin=value).exit_code == 0
+    assert alice("settings", "show", *keys).stdout == alice("settings", "show").stdout
+    again = alice("store", "copy", FROM, TO)
+    assert again.exit_code == 0
+    rows = [line.split() for line in again.stdout.splitlines() if line.strip()]
+    assert ["Tokens", "0", "0", "1"] in rows
+
+
+def test_what_differs_and_what_was_altered_is_named(alice: Cli) -> None:
+    ids = [alice.create_token("alice")["tokenInfo"]["tokenId"] for _ in range(3)]
+    assert alice("store", "copy", FROM, TO).exit_code == 0
+    execute("UPDATE tokens SET owner = 'root' WHERE id = ?", UUID(ids[0]).bytes)
+    with closing(sqlite3.connect("target.db")) as connection, connection:
+        connection.execute("UPDATE tokens SET owner = 'root' WHERE id = ?", (UUID(ids[1]).bytes,))
+        connection.execute("UPDATE accounts SET admin = 1")
+    result = alice("store", "copy", FROM, TO)
+    assert result.exit_code == 1
+    assert (
+        f"1 tokens were changed, or made with a key that is not here, and were not copied: {ids[0]}"
+        in result.stderr
+    )
+    assert f"tokens that differ in TO were left as they are: {ids[1]}" in result.stderr
+    assert "accounts that differ in TO were left as they are: alice" in result.stderr
+    assert ids[2] not in result.stderr
+
+
+def test_a_rehearsal_says_what_would_be_copied(alice: Cli) -> None:
+    alice.create_token("alice")
+    said = alice.json("store", "copy", FROM, TO, "--dry-run")
+    assert (said["dryRun"], said["tokens"]["copied"]) == (True, 1)
+    assert said["counts"]["tokens"] == {"from": 1, "to": 0}
+    assert alice.json("store", "copy", FROM, TO)["tokens"]["copied"] == 1
+
+
+def test_the_stores_of_a_copy_can_stand_in_the_environment(
+    alice: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """URLs hold passwords, and arguments are for all to see."""
+    monkeypatch.setenv("BEARER_GUARD_STORE_COPY_FROM", FROM)
+    monkeypatch.setenv("BEARER_GUARD_STORE_COPY_TO", TO)
+    assert alice.json("store", "copy")["accounts"]["copied"] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ((FROM, FROM), "are the same store"),
+        ((FROM, "memory://"), "in memory is gone"),
+        (("memory://", TO), "in memory is gone"),
+        (("sqlite:///empty.db", TO, "--keys-file", "bearer-guard.keys"), "without anything"),
+        ((FROM, "oracle://host"), "the schemes are"),
+        ((FROM,), "Missing argument 'TO'"),
+    ],
+)
+def test_what_can_not_be_copied_is_a_usage_error(
+    alice: Cli, args: tuple[str, ...], words: str
+) -> None:
+    result = alice("store", "copy", *args)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_a_copy_to_a_store_of_other_keys_is_refused(alice: Cli) -> None:
+    other = ("--store", TO, "--keys-file", "other.keys")
+    assert alice("init", *other).exit_code == 0
+    assert alice("keys", "list", *other).exit_code == 0
+    result = alice("store", "copy", FROM, TO)
+    assert result.exit_code == 2
+    assert "keys" in result.stderr

@@ -20,6 +20,9 @@ from bearer_guard.testing import (
     StoreContract,
     a_record,
 )
+from bearer_guard.testing._contract_base import Contract
+from bearer_guard.testing._contract_records import EndingContract, KeepingContract
+from bearer_guard.testing._contract_settings import SettingsContract
 from tests.issuing.logins.certificates import Authority
 from tests.stores.redis_servers import (
     Cluster,
@@ -81,8 +84,8 @@ def logs(admins: list[redis.Redis]) -> Iterator[tuple[redis.Redis, bytes]]:
 
 
 @pytest.mark.usefixtures("patience")
-class RedisContract(StoreContract, AccountStoreContract, NoteStoreContract):
-    """What the four have in common. ``admins`` are connections to all servers that hold data."""
+class OnServers(Contract):
+    """How the contract's stores are made: ``admins`` reach all servers that hold data."""
 
     @pytest.fixture
     async def store(
@@ -122,7 +125,7 @@ class RedisContract(StoreContract, AccountStoreContract, NoteStoreContract):
                 admin.xadd(log, fields, id=entry)
 
 
-class TestRedis(RedisContract):
+class TestRedis(OnServers, StoreContract, AccountStoreContract, NoteStoreContract):
     """With the permissions that the documentation asks for, and no more."""
 
     @pytest.fixture
@@ -134,7 +137,7 @@ class TestRedis(RedisContract):
         return server.url(login=make_documented_user(server.client()))
 
 
-class TestValkey(RedisContract):
+class TestValkey(OnServers, StoreContract, AccountStoreContract, NoteStoreContract):
     @pytest.fixture
     def admins(self, valkey: RedisServer) -> list[redis.Redis]:
         return [valkey.client()]
@@ -144,7 +147,9 @@ class TestValkey(RedisContract):
         return valkey.url()
 
 
-class TestSentinels(RedisContract):
+class TestSentinels(OnServers, KeepingContract, EndingContract, SettingsContract):
+    """Once it is found, the server is one like the others, but for what a replica confirms."""
+
     @pytest.fixture
     def admins(self, sentinels: Watched) -> list[redis.Redis]:
         return [sentinels.primary().client()]
@@ -154,7 +159,7 @@ class TestSentinels(RedisContract):
         return sentinels.url()
 
 
-class TestCluster(RedisContract):
+class TestCluster(OnServers, StoreContract, AccountStoreContract, NoteStoreContract):
     @pytest.fixture
     def admins(self, cluster: Cluster) -> list[redis.Redis]:
         return [node.client() for node in cluster.nodes]

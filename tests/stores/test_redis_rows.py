@@ -55,7 +55,7 @@ def reply_of(fields: dict[str, bytes], disabled: int = 0) -> list[Reply]:
     return [*(fields.get(letter) for letter in TOKEN_FIELDS.values()), disabled]
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=str)
+@pytest.mark.parametrize("record", RECORDS, ids=["plain", "full", "for good"])
 def test_a_token_is_read_as_it_was_written(record: TokenRecord) -> None:
     reply = reply_of(fields_of(record))
     assert decode_token(record.id, reply) == record

@@ -1,10 +1,11 @@
 """The store in an SQL database: the contract on each driver, and what is its own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 
 import pytest
 import pytest_asyncio
 
+from bearer_guard.record import TokenRecord
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import (
     AccountStoreContract,
@@ -12,7 +13,12 @@ from bearer_guard.testing import (
     NoteStoreContract,
     StoreContract,
 )
+from bearer_guard.testing._contract_base import Contract
+from bearer_guard.testing._contract_lists import PurgingContract
+from bearer_guard.testing._contract_records import EndingContract, KeepingContract
+from bearer_guard.testing._contract_settings import SettingsContract
 from tests.stores.servers import DRIVERS, Database, Mariadb, Postgresql, a_database
+from tests.stores.sql_support import add_all
 
 
 def on_gateway_of(base: SqlStore, url: str, clock: ManualClock) -> SqlStore:
@@ -21,13 +27,16 @@ def on_gateway_of(base: SqlStore, url: str, clock: ManualClock) -> SqlStore:
     Calls have more time: on a busy machine the contract's crowds have to queue.
     """
     store = SqlStore.from_url(url, clock=clock)
-    store._gateway, store._lookup, store._hints = base._gateway, base._lookup, base._hints
+    store._gateway, store._lookup = base._gateway, base._lookup
+    store._poll, store._hints = base._poll, base._hints
     store._gateway.seconds = 10
     return store
 
 
 @pytest.mark.asyncio(loop_scope="class")
-class SqlContract(StoreContract, AccountStoreContract, NoteStoreContract):
+class InDatabase(Contract):
+    """How the contract's stores are made."""
+
     @pytest_asyncio.fixture(scope="class", loop_scope="class")
     @classmethod
     async def bases(cls, database: Database) -> AsyncIterator[list[SqlStore]]:
@@ -57,6 +66,9 @@ class SqlContract(StoreContract, AccountStoreContract, NoteStoreContract):
         await other.open()
         return other
 
+    async def add_many(self, store: SqlStore, records: Collection[TokenRecord]) -> None:
+        await add_all(store, records)
+
     async def lose_revisions(self, store: SqlStore, count: int) -> None:
         async with store._gateway.patient() as connection:
             await connection.exec_driver_sql(
@@ -70,7 +82,7 @@ class SqlContract(StoreContract, AccountStoreContract, NoteStoreContract):
                 )
 
 
-class TestAsyncpg(SqlContract):
+class TestAsyncpg(InDatabase, StoreContract, AccountStoreContract, NoteStoreContract):
     @pytest.fixture(scope="class")
     @classmethod
     def database(cls, postgresql: Postgresql) -> Iterator[Database]:
@@ -78,7 +90,16 @@ class TestAsyncpg(SqlContract):
             yield database
 
 
-class TestPsycopg(SqlContract):
+class TestPsycopg(
+    InDatabase,
+    KeepingContract,
+    EndingContract,
+    PurgingContract,
+    SettingsContract,
+    NoteStoreContract,
+):
+    """The server and the statements are asyncpg's: what is another's are values and errors."""
+
     @pytest.fixture(scope="class")
     @classmethod
     def database(cls, postgresql: Postgresql) -> Iterator[Database]:
@@ -86,7 +107,7 @@ class TestPsycopg(SqlContract):
             yield database
 
 
-class TestAsyncmy(SqlContract):
+class TestAsyncmy(InDatabase, StoreContract, AccountStoreContract, NoteStoreContract):
     @pytest.fixture(scope="class")
     @classmethod
     def database(cls, mariadb: Mariadb) -> Iterator[Database]:

@@ -17,7 +17,7 @@ from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
 from tests.faults import Fault, FaultyProxy, faulty_proxy
 from tests.stores.servers import Database
-from tests.stores.sql_support import opened, outcome, until_it_answers
+from tests.stores.sql_support import in_haste, opened, outcome, until_it_answers
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 CALLS: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
@@ -41,7 +41,7 @@ async def proxy(database: Database) -> AsyncIterator[FaultyProxy]:
 @pytest.fixture
 async def store(database: Database, proxy: FaultyProxy) -> AsyncIterator[SqlStore]:
     async with opened(database.url(port=proxy.port)) as store:
-        yield store
+        yield in_haste(store)
 
 
 def asked(store: SqlStore) -> Callable[[], Awaitable[object]]:

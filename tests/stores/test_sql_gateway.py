@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from bearer_guard.errors import InvalidRequest, StoreUnavailable
-from bearer_guard.stores._sql_gateway import Gateway
+from bearer_guard.stores._sql_gateway import CALL_SECONDS, Gateway
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
 from tests.stores.servers import Database
-from tests.stores.sql_support import opened, outcome
+from tests.stores.sql_support import in_haste, opened, outcome
 
 COUNT = text("SELECT count(*) FROM bearer_guard_keys")
 INSERT = text("INSERT INTO bearer_guard_keys (id) VALUES ('k')")
@@ -78,6 +78,7 @@ async def test_a_statement_that_hangs_ends_in_time(gateway: Gateway, database: D
         async with gateway.reading() as connection:
             await connection.execute(sleep)
 
+    gateway.seconds = CALL_SECONDS
     error, seconds = await outcome(hang())
     assert error is StoreUnavailable
     assert seconds < 1
@@ -88,14 +89,13 @@ async def test_a_lock_that_is_held_ends_in_time(store: SqlStore, database: Datab
     await store.add(record)
     async with opened(database.url()) as other, other._gateway.patient() as connection:
         await connection.execute(text("SELECT revision FROM bearer_guard_meta FOR UPDATE"))
-        error, seconds = await outcome(store.end(record.id, 5))
+        error, seconds = await outcome(in_haste(store).end(record.id, 5))
     assert error is StoreUnavailable
     assert seconds < 1
     await store.end(record.id, 5)
 
 
 async def test_more_callers_than_connections_wait_their_turn(store: SqlStore) -> None:
-    store._gateway.seconds = 10
     await asyncio.gather(*(store.fetch([uuid4()]) for _ in range(60)))
 
 

@@ -25,7 +25,7 @@ from tests.stores.servers import (
     a_database,
     scratch,
 )
-from tests.stores.sql_support import opened, until_it_answers
+from tests.stores.sql_support import add_all, in_haste, opened, until_it_answers
 from tests.support import LOOPBACK, free_port, require, running
 
 
@@ -96,8 +96,7 @@ async def test_an_end_is_heard_elsewhere(store: SqlStore, database: Database) ->
 
 async def test_many_ends_are_heard_in_parts(store: SqlStore, database: Database) -> None:
     records = [a_record() for _ in range(450)]
-    for record in records:
-        await store.add(record)
+    await add_all(store, records)
     async with opened(database.url()) as other, listening(other, database) as ear:
         await drained(ear)
         await store.end_all("alice", 5)
@@ -137,7 +136,7 @@ async def test_silence_is_noticed(database: Database) -> None:
     async with (
         faulty_proxy(database.server.port) as proxy,
         opened(database.url(port=proxy.port)) as store,
-        listening(store, database) as ear,
+        listening(in_haste(store), database) as ear,
     ):
         await proxy.become(Fault.BLACK_HOLE)
         async with asyncio.timeout(5):

@@ -76,8 +76,6 @@ async def test_no_end_of_twelve_writers_is_lost_or_told_twice(
     async with AsyncExitStack() as stack:
         url = database.url(tail="?pool_size=1")
         writers = [await stack.enter_async_context(opened(url)) for _ in range(WRITERS)]
-        for writer in writers:
-            writer._gateway.seconds = 10
         poller = asyncio.create_task(poll(await head(store)))
         written = await asyncio.gather(*(write(writer) for writer in writers))
         done.set()
