@@ -29,7 +29,7 @@ import re
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -79,6 +79,9 @@ class Keyring:
         #: The public ids of the keys, newest first.
         self.ids: Final = tuple(self._masters)
         self._tag_macs: Final = tuple(keys.tag for keys in self._masters.values())
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a keyring can't be pickled: its keys would be in the file")
 
     def __repr__(self) -> str:
         return f"<Keyring {' '.join(self.ids)}>"
