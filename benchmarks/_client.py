@@ -41,12 +41,9 @@ class Client:
         self._parts: Final[dict[socket.socket, bytes]] = {}
         self.waiting: Final[deque[float]] = deque()  # when each request was due
         self.latencies: Final[list[float]] = []  # seconds since then
+        self._port: Final = port
         for _ in range(connections):
-            connection = socket.create_connection(("127.0.0.1", port))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(0)
-            self._selector.register(connection, selectors.EVENT_READ)
-            self._idle.append(connection)
+            self._connect()
 
     def __enter__(self) -> Self:
         return self
@@ -57,19 +54,46 @@ class Client:
             key.fileobj.close()
         self._selector.close()
 
+    def _connect(self) -> None:
+        connection = socket.create_connection(("127.0.0.1", self._port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(0)
+        self._selector.register(connection, selectors.EVENT_READ)
+        self._idle.append(connection)
+
+    def _replace(self, connection: socket.socket) -> None:
+        """A server closes what was idle for some seconds, while others had their turn."""
+        self._selector.unregister(connection)
+        connection.close()
+        if connection in self._due:
+            self.waiting.appendleft(self._due.pop(connection))
+        else:
+            self._idle.remove(connection)
+        self._connect()
+
     def send(self) -> None:
         """Ask for what is due, as far as connections are free."""
         while self.waiting and self._idle:
-            connection = self._idle.popleft()  # none rests until the server closes it
+            connection = self._idle.popleft()
             self._due[connection], self._parts[connection] = self.waiting.popleft(), b""
-            connection.send(self._request)
+            try:
+                connection.send(self._request)
+            except ConnectionError:
+                self._replace(connection)
 
     def receive(self, patience: float = 0) -> None:
         """Take the answers that have come, or that come within so many seconds."""
         for key, _ in self._selector.select(patience):
             connection = key.fileobj
             assert isinstance(connection, socket.socket)
-            answer = self._parts[connection] + connection.recv(65536)
+            try:
+                part = connection.recv(65536)
+            except ConnectionError:
+                part = b""
+            if not part:
+                self._replace(connection)
+                continue
+            answer = self._parts[connection] + part
             assert answer.startswith(b"HTTP/1.1 200"), answer
             self._parts[connection] = answer
             if answer.endswith(_END):
