@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from bearer_guard.endpoints._page_render import Renderer
 from tests.browser.support import ALICE, ROOT
 
 if TYPE_CHECKING:
@@ -111,6 +112,35 @@ def test_axe_has_nothing_to_complain_of_on_any_page(
     who.page.goto("/logout")
     found += complaints(who)
     assert found == []
+
+
+RARE: dict[str, dict[str, Any]] = {
+    "wait.html": {},
+    "message.html": {
+        "heading": "Log-in is not possible now",
+        "text": "the directory does not answer; try again in a minute",
+    },
+    "login.html": {
+        "error": "Too many failed log-ins. Try again in 42 seconds.",
+        "name": "alice",
+        "next": "/access-tokens",
+        "by_password": True,
+        "providers": [("/login/oidc", "Example ID"), ("/login/saml", "Example SSO")],
+    },
+}
+
+
+@pytest.mark.parametrize("template", RARE)
+def test_axe_has_nothing_to_complain_of_on_pages_of_rare_moments(
+    visit: Visit, template: str
+) -> None:
+    things = {"base": "", "here": "/login", "who": None, "csrf": str, "done": None}
+    body = bytes(Renderer().page(template, 200, things | RARE[template]).body).decode()
+    who = visit()
+    who.page.route("**/seen", lambda route: route.fulfill(body=body, content_type="text/html"))
+    who.page.goto("/seen")
+    assert who.page.get_by_role("heading").count() == 1
+    assert complaints(who) == []
 
 
 def test_axe_has_nothing_to_complain_of_in_what_is_refused(visit: Visit) -> None:
