@@ -42,6 +42,7 @@ class Line:
         self._cut = False
         self._receiving: asyncio.Timeout | None = None
         self._let_go = asyncio.Event()
+        self._heard = False  # the application has had the client's first message
         self.begun = False
         self.over = False
 
@@ -51,10 +52,13 @@ class Line:
             limit = self._receiving = asyncio.timeout(None)
             try:
                 async with limit:
-                    return await self._receive()
+                    message = await self._receive()
             except TimeoutError:
                 if not limit.expired():
                     raise
+            else:
+                self._heard = True
+                return message
             finally:
                 self._receiving = None
                 self._let_go.set()
@@ -82,7 +86,8 @@ class Line:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LETTING_GO_SECONDS):
                     await self._let_go.wait()
-        return self._receive, self._send
+        # Once cut, `receive` waits for nobody; websocket.connect comes once only.
+        return (self.receive if self._heard else self._receive), self._send
 
 
 class Answers:

@@ -23,6 +23,7 @@ __all__ = ["LongLived"]
 
 # Where nothing is cached there is no bound to go by: an end is noticed within this.
 _UNBOUNDED_SECONDS: Final = 1.0
+_STOPPING_SECONDS: Final = 1.0  # for a client that does not read
 _PARTING_SECONDS: Final = 5.0  # for an application that does not want to go
 
 
@@ -69,11 +70,20 @@ class LongLived:
             if refusal is None or work.done():
                 await work
             else:
-                await stop(refusal)
+                await self._part(work, asyncio.ensure_future(stop(refusal)))
         finally:
             if not work.done():
                 work.cancel()
                 await asyncio.wait((work,), timeout=_PARTING_SECONDS)
+
+    async def _part(self, work: asyncio.Future[None], stopping: asyncio.Future[None]) -> None:
+        """A client that does not read, or never answers, keeps no application alive."""
+        try:
+            await asyncio.wait((stopping,), timeout=_STOPPING_SECONDS)
+            work.cancel()
+            await stopping
+        finally:
+            stopping.cancel()
 
     async def _watch(self, found: Found, work: asyncio.Future[None]) -> Refusal | None:
         """Wait until the token is not good any more; ``None``: the work was done before."""

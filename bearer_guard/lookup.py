@@ -40,7 +40,7 @@ V = TypeVar("V")
 # What is kept of a record, made of atoms, so that the garbage collector need not walk it; whether
 # polls may extend it; and the wall time from which it is wrong (``None``: never).
 Assessed: TypeAlias = tuple[V, bool, int | None]
-_Answer: TypeAlias = tuple[V, Arrival]
+_Answer: TypeAlias = tuple[V, Arrival, float]  # when it was sent
 _Records: TypeAlias = "dict[UUID, TokenRecord]"
 _FetchNow: TypeAlias = "Callable[[Collection[UUID]], _Records | None]"
 
@@ -81,30 +81,36 @@ class Lookup(Generic[V]):
         self._under_way: set[object] = set()
         self._alone: asyncio.Timeout | None = None  # of who reads for itself
 
-    async def read(self, token_id: UUID) -> V:
-        """What the store says of a token.
+    async def read(self, token_id: UUID) -> tuple[V, float]:
+        """What the store says of a token, and when it was asked.
 
         Raises:
             StoreUnavailable: No answer in time.
         """
         if self._fetch_now is not None:
-            value = self._read_now(self._fetch_now, token_id)
-            if value is not None:
-                return value
+            found = self._read_now(self._fetch_now, token_id)
+            if found is not None:
+                return found
         for _ in range(TRIES):
-            value, arrival = await self._ask(token_id)
+            value, arrival, sent = await self._ask(token_id)
             if arrival is Arrival.USE:
-                return value
+                return value, sent
         raise StoreUnavailable("no fresh answer: the store is slow, or the token keeps changing")
 
-    def _read_now(self, fetch: _FetchNow, token_id: UUID) -> V | None:
+    def _read_now(self, fetch: _FetchNow, token_id: UUID) -> tuple[V, float] | None:
         """What an embedded store says; ``None``: it is busy just now."""
         now = self._clock.elapsed()
-        records = fetch((token_id,))
+        try:
+            records = fetch((token_id,))
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # a fault of the adapter is no answer
+            _log.exception("a read failed")
+            raise StoreUnavailable("the store's adapter failed") from error
         if records is None:
             return None
         flight = self._cache.depart(token_id.int, now)
-        return self._arrive(flight, records.get(token_id))[0]
+        return self._arrive(flight, records.get(token_id))[0], now
 
     def forget(self, numbers: Collection[int] | None, /) -> None:
         """Let nobody else join the reads of these that were sent: they may miss a change."""
@@ -147,13 +153,18 @@ class Lookup(Generic[V]):
         try:
             (answer,) = await self._fly([read], limit)
         finally:
-            self._alone = None
-            self._under_way.discard(limit)
-            if read.waiters:  # the caller goes away, and leaves others behind
-                other = self._waiting.setdefault(read.token_id.int, read)
-                if other is not read:
-                    other.waiters += read.waiters
-            self._send()
+            if self._alone is limit:
+                self._alone = None
+            if limit in self._under_way:
+                self._under_way.discard(limit)
+                if read.waiters:  # the caller goes away, and leaves others behind
+                    other = self._waiting.setdefault(read.token_id.int, read)
+                    if other is not read:
+                        other.waiters += read.waiters
+                self._send()
+            else:  # it was closed meanwhile, or its event loop is gone
+                with suppress(RuntimeError):
+                    _fail([read], StoreUnavailable("the store was closed"))
         return answer
 
     def _send(self) -> None:
@@ -218,7 +229,8 @@ class Lookup(Generic[V]):
         now = self._clock.elapsed()
         value, grant, dead_ms = self._assess(record)
         dead = None if dead_ms is None else self._clock.deadline(dead_ms, now)
-        return value, self._cache.arrive(flight, value, now, grant=grant, until=dead)
+        arrival = self._cache.arrive(flight, value, now, grant=grant, until=dead)
+        return value, arrival, flight.t0
 
 
 class _Read(Generic[V]):

@@ -27,6 +27,9 @@ class TokenUser(BaseUser):
     def __repr__(self) -> str:
         return f"TokenUser({self._owner!r})"
 
+    def __str__(self) -> str:
+        return self._owner
+
     @property
     def is_authenticated(self) -> bool:
         """Always."""

@@ -338,18 +338,21 @@ class Verifier:
         Then until when that may be remembered, as ``Found.until``.
         """
         for _ in range(TRIES):
+            # The settings first: nothing is awaited between the token's answer and its use.
             now = self.clock.elapsed()
-            held, policy = self._cache.get(token_id.int, now), self.feed.policy_now(now)
-            if held is None:
-                kept = await self._lookup.read(token_id)
-                policy = self.feed.policy_now(self.clock.elapsed()) or await self.feed.policy()
-                then = self.clock.elapsed()
-                if not self._bound or then < now + self._bound:
-                    return kept, policy, self._until(self._cache.get(token_id.int, then))
-            elif policy is None:
-                await self.feed.policy()  # what was held may go stale meanwhile
+            settings = self.feed.policy_now(now) or await self.feed.policy()
+            then = self.clock.elapsed()
+            held, fresh = self._cache.get(token_id.int, then), True
+            if held is not None:
+                kept = held.value
             else:
-                return held.value, policy, self._until(held)
+                kept, sent = await self._lookup.read(token_id)
+                then = self.clock.elapsed()
+                held, fresh = self._cache.get(token_id.int, then), then < sent + self._bound
+            # They may have changed meanwhile; where nothing is kept, they are this request's own.
+            policy = self.feed.policy_now(then) if self._bound else settings
+            if policy is not None and (fresh or not self._bound):
+                return kept, policy, self._until(held)
         raise StoreUnavailable("the store answers too slowly for the revocation bound")
 
     def _assess(self, record: TokenRecord | None) -> Assessed[_Kept]:

@@ -198,8 +198,8 @@ class Sweep:
     async def _end(self, owners: Sequence[str]) -> None:
         for owner in owners:
             now_ms = self._clock.now_ms()
+            await self._notes.drop_notes(owner)  # first: a session could make one more token
             count = await self._store.end_all(owner, now_ms, reason=EndReason.OWNER_GONE)
-            await self._notes.drop_notes(owner)
             event = TokensEnded(
                 at_ms=now_ms, owner=owner, by=_BY, reason=EndReason.OWNER_GONE, count=count
             )

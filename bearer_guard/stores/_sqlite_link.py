@@ -242,13 +242,19 @@ class Link:
 
 
 class _Handle:
-    """One connection, made when it is needed, and anew when the path names another file."""
+    """One connection, made when it is needed, and anew when the path names another file.
+
+    Who goes on with a write-ahead log that was removed neither sees the changes of others nor is
+    seen, and may write over them when it closes: that is no answer, until the process starts anew.
+    """
 
     def __init__(self, path: Path, *, seconds: float) -> None:
         self.connection: sqlite3.Connection | None = None
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._seconds = seconds
         self._file: tuple[int, int] | None = None
+        self._log_file: tuple[int, int] | None = None  # it is there from the first read on
 
     def get(self, *, check: bool = True) -> sqlite3.Connection:
         """The connection.
@@ -257,13 +263,16 @@ class _Handle:
             check: Whether the schema must be of this version. It may have become a newer one since
                 the connection was made, with meanings that this process does not know.
         """
-        status = self._path.stat()
-        file = (status.st_dev, status.st_ino)
+        file, log_file = _identity(self._path), _identity(self._log, missing_ok=True)
         if self.connection is not None and file != self._file:
             self.drop()
         if self.connection is None:
             self.connection = _connect(self._path, self._seconds)
-            self._file = file
+            self._file, self._log_file = file, None
+        elif self._log_file not in {None, log_file}:
+            raise StoreUnavailable(f"{self._log} was removed while in use: start this process anew")
+        else:
+            self._log_file = log_file
         if check:
             schema.check(self.connection)
         return self.connection
@@ -274,6 +283,16 @@ class _Handle:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _identity(path: Path, *, missing_ok: bool = False) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        if missing_ok:
+            return None
+        raise
+    return status.st_dev, status.st_ino
 
 
 def is_busy(error: sqlite3.Error) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bearer_guard import BearerGuard, StoreUnavailable
+from bearer_guard import BearerGuard, StoreUnavailable, long_lived
 from tests.core.support import World, bearer, settle, until
 
 if TYPE_CHECKING:
@@ -264,4 +264,68 @@ async def test_it_is_looked_at_again_when_the_polls_word_runs_out(line: Line) ->
     line.clock.advance(0.02)
     await asyncio.wait_for(asked.wait(), 2)  # B is 5 s
     line.hang_up.set()
+    await task
+
+
+async def held_at(line: Line, app: Any, send: Any) -> asyncio.Task[Any]:
+    """A WebSocket to an application of one's own, by a client of one's own."""
+    token = await line.token()
+    guard = BearerGuard(app, store=line.verifier, keyring=line.keyring)
+    first: asyncio.Queue[Message] = asyncio.Queue()
+    first.put_nowait({"type": "websocket.connect"})
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers}
+    task = asyncio.create_task(guard(scope, first.get, send))
+    await settle()
+    return task
+
+
+async def end_all(line: Line) -> None:
+    for record in (await line.store.page(None, None, 9)).records:
+        await line.store.end(record.id, line.clock.now_ms())
+
+
+async def test_a_websocket_that_is_not_accepted_yet_is_closed_too(line: Line) -> None:
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, send
+        await receive()
+        await asyncio.Event().wait()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    task = await held_at(line, app, send)
+    await end_all(line)
+    async with asyncio.timeout(5):
+        await task
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_a_client_that_does_not_read_keeps_no_application_alive(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_lived, "_STOPPING_SECONDS", 0.01)
+    over, shut = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await receive()
+        await send({"type": "websocket.accept"})
+        try:
+            await asyncio.Event().wait()
+        finally:
+            over.set()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.close":
+            await shut.wait()
+
+    task = await held_at(line, app, send)
+    await end_all(line)
+    async with asyncio.timeout(5):
+        await over.wait()
+    assert not task.done()  # the server has not let go of the connection
+    shut.set()
     await task

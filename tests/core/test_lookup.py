@@ -35,6 +35,9 @@ class Desk:
             return "unknown", False, None
         return record.description, True, record.dead_ms()
 
+    async def read(self, token_id: UUID) -> str:
+        return (await self.lookup.read(token_id))[0]
+
     async def records(self, count: int) -> list[UUID]:
         records = [a_record(description=f"number {i}") for i in range(count)]
         for record in records:
@@ -45,14 +48,14 @@ class Desk:
 async def test_a_read_tells_what_is_kept_of_the_record() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
-    assert await desk.lookup.read(token_id) == "number 0"
-    assert await desk.lookup.read(UUID(int=12345)) == "unknown"
+    assert await desk.read(token_id) == "number 0"
+    assert await desk.read(UUID(int=12345)) == "unknown"
 
 
 async def test_what_was_read_is_held() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
-    await desk.lookup.read(token_id)
+    await desk.read(token_id)
     held = desk.cache.get(token_id.int, desk.clock.elapsed())
     assert held is not None
     assert held.value == "number 0"
@@ -61,7 +64,7 @@ async def test_what_was_read_is_held() -> None:
 async def test_invariant_06_a_thousand_who_ask_at_once_make_one_read() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
-    answers = await asyncio.gather(*(desk.lookup.read(token_id) for _ in range(1000)))
+    answers = await asyncio.gather(*(desk.read(token_id) for _ in range(1000)))
     assert set(answers) == {"number 0"}
     assert len(desk.store.fetches) == 1
 
@@ -70,7 +73,7 @@ async def test_invariant_06_a_cancelled_waiter_harms_nobody() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    waiters = [asyncio.create_task(desk.lookup.read(token_id)) for _ in range(4)]
+    waiters = [asyncio.create_task(desk.read(token_id)) for _ in range(4)]
     await settle()
     waiters[2].cancel()  # it has joined
     await settle()
@@ -79,7 +82,7 @@ async def test_invariant_06_a_cancelled_waiter_harms_nobody() -> None:
     await settle()
     waiters[1].cancel()  # of those who are left it is the first
     await settle()
-    joined = asyncio.create_task(desk.lookup.read(token_id))
+    joined = asyncio.create_task(desk.read(token_id))
     await settle()
     desk.store.gate.set()
     answers = await asyncio.gather(*waiters, joined, return_exceptions=True)
@@ -92,20 +95,20 @@ async def test_who_reads_alone_makes_room_for_the_next(monkeypatch: pytest.Monke
     desk = Desk()
     (token_id,) = await desk.records(1)
     monkeypatch.setattr(desk.lookup._tasks, "spawn", None)  # no task is made
-    assert [await desk.lookup.read(token_id) for _ in range(3)] == ["number 0"] * 3
+    assert [await desk.read(token_id) for _ in range(3)] == ["number 0"] * 3
 
 
 async def test_who_goes_away_alone_leaves_no_read_behind() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    waiter = asyncio.create_task(desk.lookup.read(token_id))
+    waiter = asyncio.create_task(desk.read(token_id))
     await settle()
     waiter.cancel()
     await settle()
     assert len(asyncio.all_tasks()) == 1  # this test
     desk.store.gate.set()
-    assert await desk.lookup.read(token_id) == "number 0"
+    assert await desk.read(token_id) == "number 0"
     assert len(desk.store.fetches) == 2
 
 
@@ -113,13 +116,13 @@ async def test_those_who_are_left_behind_join_who_came_after_an_end() -> None:
     desk = Desk()
     ids = await desk.records(2)
     desk.store.gate = asyncio.Event()
-    first = asyncio.create_task(desk.lookup.read(ids[0]))
+    first = asyncio.create_task(desk.read(ids[0]))
     await settle()
-    left = asyncio.create_task(desk.lookup.read(ids[0]))
-    other = asyncio.create_task(desk.lookup.read(ids[1]))
+    left = asyncio.create_task(desk.read(ids[0]))
+    other = asyncio.create_task(desk.read(ids[1]))
     await settle()
     desk.lookup.forget([ids[0].int])
-    late = asyncio.create_task(desk.lookup.read(ids[0]))  # waits: two reads are under way
+    late = asyncio.create_task(desk.read(ids[0]))  # waits: two reads are under way
     await settle()
     first.cancel()
     await settle()
@@ -132,7 +135,7 @@ async def test_those_who_are_left_behind_join_who_came_after_an_end() -> None:
 async def test_a_hundred_distinct_tokens_take_three_round_trips_at_most() -> None:
     desk = Desk()
     ids = await desk.records(100)
-    answers = await asyncio.gather(*(desk.lookup.read(token_id) for token_id in ids))
+    answers = await asyncio.gather(*(desk.read(token_id) for token_id in ids))
     assert answers == [f"number {i}" for i in range(100)]
     assert len(desk.store.fetches) <= 3
 
@@ -140,7 +143,7 @@ async def test_a_hundred_distinct_tokens_take_three_round_trips_at_most() -> Non
 async def test_a_batch_has_two_hundred_ids_at_most() -> None:
     desk = Desk()
     ids = await desk.records(500)
-    await asyncio.gather(*(desk.lookup.read(token_id) for token_id in ids))
+    await asyncio.gather(*(desk.read(token_id) for token_id in ids))
     assert max(len(ids) for ids in desk.store.fetches) <= 200
 
 
@@ -148,7 +151,7 @@ async def test_a_read_that_an_end_overtakes_is_neither_used_nor_kept() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    waiter = asyncio.create_task(desk.lookup.read(token_id))
+    waiter = asyncio.create_task(desk.read(token_id))
     await settle()
     desk.cache.invalidate([token_id.int])  # as a poll or an end does, while the read is under way
     desk.lookup.forget([token_id.int])
@@ -161,11 +164,11 @@ async def test_who_comes_after_an_end_does_not_join_a_read_from_before() -> None
     desk = Desk()
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    before = asyncio.create_task(desk.lookup.read(token_id))
+    before = asyncio.create_task(desk.read(token_id))
     await settle()
     desk.cache.invalidate(None)
     desk.lookup.forget(None)
-    after = asyncio.create_task(desk.lookup.read(token_id))
+    after = asyncio.create_task(desk.read(token_id))
     await settle()
     assert len(desk.store.fetches) == 2
     desk.store.gate.set()
@@ -176,7 +179,7 @@ async def test_an_answer_that_took_longer_than_the_bound_is_not_used() -> None:
     desk = Desk(bound=0.4)
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    waiter = asyncio.create_task(desk.lookup.read(token_id))
+    waiter = asyncio.create_task(desk.read(token_id))
     await settle()
     desk.clock.advance(0.5)
     desk.store.gate.set()
@@ -193,7 +196,7 @@ async def test_a_token_that_never_stops_changing_has_no_answer() -> None:
 
     desk.store._pass = slow  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable, match="slow"):
-        await desk.lookup.read(token_id)
+        await desk.read(token_id)
     assert len(desk.store.fetches) == 3
 
 
@@ -201,11 +204,11 @@ async def test_without_a_cache_only_a_read_that_was_not_sent_is_joined() -> None
     desk = Desk(share=False)
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    first = asyncio.create_task(desk.lookup.read(token_id))
+    first = asyncio.create_task(desk.read(token_id))
     await settle()
-    second = asyncio.create_task(desk.lookup.read(token_id))
+    second = asyncio.create_task(desk.read(token_id))
     await settle()
-    waiting = [asyncio.create_task(desk.lookup.read(token_id)) for _ in range(5)]
+    waiting = [asyncio.create_task(desk.read(token_id)) for _ in range(5)]
     await settle()
     desk.store.gate.set()
     await asyncio.gather(first, second, *waiting)
@@ -217,11 +220,11 @@ async def test_a_store_without_an_answer_fails_all_who_wait() -> None:
     ids = await desk.records(2)
     desk.store.broken = StoreUnavailable("down")
     answers = await asyncio.gather(
-        *(desk.lookup.read(token_id) for token_id in ids * 3), return_exceptions=True
+        *(desk.read(token_id) for token_id in ids * 3), return_exceptions=True
     )
     assert all(isinstance(answer, StoreUnavailable) for answer in answers)
     desk.store.broken = None
-    assert await desk.lookup.read(ids[0]) == "number 0"
+    assert await desk.read(ids[0]) == "number 0"
 
 
 async def test_a_fault_of_an_adapter_is_no_answer(caplog: pytest.LogCaptureFixture) -> None:
@@ -229,17 +232,17 @@ async def test_a_fault_of_an_adapter_is_no_answer(caplog: pytest.LogCaptureFixtu
     (token_id,) = await desk.records(1)
     desk.store.broken = RuntimeError("a bug")
     with pytest.raises(StoreUnavailable, match="adapter"):
-        await desk.lookup.read(token_id)
+        await desk.read(token_id)
     assert "a bug" in caplog.text
     desk.store.broken = None
-    assert await desk.lookup.read(token_id) == "number 0"
+    assert await desk.read(token_id) == "number 0"
 
 
 async def test_closing_stops_the_reads_under_way() -> None:
     desk = Desk()
     ids = await desk.records(5)
     desk.store.gate = asyncio.Event()
-    waiters = [asyncio.create_task(desk.lookup.read(token_id)) for token_id in ids]
+    waiters = [asyncio.create_task(desk.read(token_id)) for token_id in ids]
     await settle()
     await desk.lookup.close()
     answers = await asyncio.gather(*waiters, return_exceptions=True)
@@ -251,7 +254,7 @@ async def test_closing_stops_who_reads_for_itself() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    waiters = [asyncio.create_task(desk.lookup.read(token_id)) for _ in range(2)]
+    waiters = [asyncio.create_task(desk.read(token_id)) for _ in range(2)]
     await settle()
     await desk.lookup.close()
     await settle()
@@ -265,7 +268,7 @@ async def test_a_batch_that_is_stopped_before_it_is_sent_leaves_room_for_others(
     desk = Desk()
     ids = await desk.records(3)
     desk.store.gate = asyncio.Event()
-    waiters = [asyncio.create_task(desk.lookup.read(token_id)) for token_id in ids]
+    waiters = [asyncio.create_task(desk.read(token_id)) for token_id in ids]
     await asyncio.sleep(0)  # the batch is a task by now that has not begun
     await desk.lookup.close()
     await asyncio.gather(*waiters, return_exceptions=True)
@@ -279,7 +282,7 @@ async def test_a_store_that_is_mute_has_no_answer_in_time(monkeypatch: pytest.Mo
     ids = await desk.records(3)
     desk.store.gate = asyncio.Event()
     answers = await asyncio.gather(
-        *(desk.lookup.read(token_id) for token_id in ids), return_exceptions=True
+        *(desk.read(token_id) for token_id in ids), return_exceptions=True
     )
     assert [str(answer) for answer in answers] == ["no answer from the store within 0.01 s"] * 3
 
@@ -288,11 +291,11 @@ async def test_a_read_lost_with_its_loop_is_read_anew() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    lost = asyncio.create_task(desk.lookup.read(token_id))
+    lost = asyncio.create_task(desk.read(token_id))
     await settle()
     desk.lookup.abandon()
     desk.store.gate.set()
-    assert await desk.lookup.read(token_id) == "number 0"
+    assert await desk.read(token_id) == "number 0"
     assert await lost == "number 0"
 
 
@@ -306,7 +309,7 @@ async def test_an_embedded_store_is_asked_without_a_task() -> None:
         return {record.id: record for record in desk.store._records.values()}
 
     desk.lookup._fetch_now = fetch_now  # type: ignore[assignment]
-    coroutine = desk.lookup.read(token_id)
+    coroutine = desk.read(token_id)
     with pytest.raises(StopIteration) as done:
         coroutine.send(None)  # it never yields to the loop
     assert done.value.value == "number 0"
@@ -323,7 +326,7 @@ async def test_what_an_embedded_store_says_is_dated_before_it_was_asked() -> Non
         return {record.id: record for record in desk.store._records.values()}
 
     desk.lookup._fetch_now = fetch_now  # type: ignore[assignment]
-    await desk.lookup.read(token_id)
+    await desk.read(token_id)
     assert desk.cache.get(token_id.int, begun + 4.9) is not None
     assert desk.cache.get(token_id.int, begun + 5) is None
 
@@ -332,7 +335,7 @@ async def test_an_embedded_store_that_is_busy_is_asked_the_long_way() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
     desk.lookup._fetch_now = lambda _: None
-    assert await desk.lookup.read(token_id) == "number 0"
+    assert await desk.read(token_id) == "number 0"
     assert len(desk.store.fetches) == 1
 
 
@@ -340,9 +343,9 @@ async def test_who_comes_while_a_read_is_under_way_joins_it() -> None:
     desk = Desk()
     (token_id,) = await desk.records(1)
     desk.store.gate = asyncio.Event()
-    first = asyncio.create_task(desk.lookup.read(token_id))
+    first = asyncio.create_task(desk.read(token_id))
     await settle()
-    second = asyncio.create_task(desk.lookup.read(token_id))
+    second = asyncio.create_task(desk.read(token_id))
     await settle()
     desk.store.gate.set()
     await asyncio.gather(first, second)

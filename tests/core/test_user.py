@@ -40,6 +40,7 @@ def test_a_user_is_the_owner_of_the_token() -> None:
 
 def test_a_user_shows_who_it_is() -> None:
     assert repr(TokenUser("alice")) == "TokenUser('alice')"
+    assert str(TokenUser("alice")) == "alice"
 
 
 def test_a_user_can_not_be_given_more() -> None:

@@ -527,3 +527,30 @@ async def test_invariant_03_an_overtaken_policy_lets_nobody_onto_the_hit_path(
     await request
     for _ in range(3):
         assert (await world.ask(token)).status == 401
+
+
+@pytest.mark.parametrize("staleness", [5.0, 0.0])
+async def test_a_token_that_ends_while_settings_are_read_is_refused(
+    staleness: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(staleness=staleness)
+    store, verifier = world.store, world.verifier
+    await verifier.verify(await world.token())
+    text = await world.token()
+    await store.set_policy(replace(await store.policy(), max_lifetime=None, enabled=True))
+    asked, go_on, policy = asyncio.Event(), asyncio.Event(), store.policy
+
+    async def slow() -> Policy:
+        found = await policy()
+        asked.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(store, "policy", slow)
+    before = asyncio.create_task(verifier.find(text.encode()))
+    await asked.wait()
+    for record in (await store.page(None, None, 9)).records:
+        await store.end(record.id, world.clock.now_ms())
+    go_on.set()
+    assert isinstance(await before, Refusal)
+    await verifier.close()

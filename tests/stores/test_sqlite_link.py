@@ -492,3 +492,22 @@ def test_no_connection_goes_through_a_fork(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT revision FROM meta").fetchone() == (200,)
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_who_works_on_a_log_that_was_removed_has_no_answer(path: Path) -> None:
+    """As by somebody who restores a backup, or tidies up, while processes run."""
+    clock, token = ManualClock(), a_record()
+    store = SqliteStore(path, clock=clock)
+    await store.open()
+    await store.add(token)
+    for _ in range(2):
+        clock.advance(link_module.LOOK_SECONDS)
+        assert token.id in await store.fetch([token.id])
+    for name in ("-wal", "-shm"):
+        path.with_name(path.name + name).unlink()
+    clock.advance(link_module.LOOK_SECONDS)
+    with pytest.raises(StoreUnavailable, match="start this process anew"):
+        await store.fetch([token.id])
+    with pytest.raises(StoreUnavailable, match="start this process anew"):
+        await store.end(token.id, 5, reason="deleted")
+    await store.close()
