@@ -81,8 +81,12 @@ class Lookup(Generic[V]):
         self._under_way: set[object] = set()
         self._alone: asyncio.Timeout | None = None  # of who reads for itself
 
-    async def read(self, token_id: UUID) -> tuple[V, float]:
+    async def read(self, token_id: UUID, asked: float | None = None) -> tuple[V, float]:
         """What the store says of a token, and when it was asked.
+
+        Args:
+            token_id: Which token.
+            asked: Since when somebody waits, in elapsed seconds: all tries together have one limit.
 
         Raises:
             StoreUnavailable: No answer in time.
@@ -91,8 +95,10 @@ class Lookup(Generic[V]):
             found = self._read_now(self._fetch_now, token_id)
             if found is not None:
                 return found
+        if asked is None:
+            asked = self._clock.elapsed()
         for _ in range(TRIES):
-            value, arrival, sent = await self._ask(token_id)
+            value, arrival, sent = await self._ask(token_id, asked)
             if arrival is Arrival.USE:
                 return value, sent
         raise StoreUnavailable("no fresh answer: the store is slow, or the token keeps changing")
@@ -134,13 +140,13 @@ class Lookup(Generic[V]):
         self._tasks.abandon()
         self._waiting, self._sent, self._under_way, self._alone = {}, {}, set(), None
 
-    async def _ask(self, token_id: UUID) -> _Answer[V]:
+    async def _ask(self, token_id: UUID, asked: float) -> _Answer[V]:
         number = token_id.int
         read = self._waiting.get(number)
         if read is None and self._share:
             read = self._sent.get(number)
         if read is None:
-            read = _Read(token_id, self._clock.elapsed())
+            read = _Read(token_id, asked)
             if not self._under_way:
                 return await self._read_alone(read)
             self._waiting[number] = read

@@ -27,7 +27,7 @@ from .lookup import TRIES, Assessed, Lookup
 from .record import TokenInfo
 from .refusals import Refusals
 from .store import open_store
-from .tasks import ANSWER_SECONDS
+from .tasks import ANSWER_SECONDS, time_limit
 from .token import DEFAULT_PREFIX, TokenForm
 from .verdict import Accepted, Reason, Refusal
 
@@ -290,10 +290,11 @@ class Verifier:
         token_id = self.form.id_of(text)
         if token_id is None:
             return _MALFORMED
+        begun = self.clock.elapsed()
         if self._open_in is not asyncio.get_running_loop():
             await self.ready()
         self.feed.wake()
-        kept, policy, until = await self._ask(token_id)
+        kept, policy, until = await self._ask(token_id, begun)
         return self._conclude(token_id, text, kept, policy, until)
 
     async def still(self, found: Found) -> float | Refusal:
@@ -306,7 +307,7 @@ class Verifier:
             StoreUnavailable: No answer in time.
         """
         self.feed.wake()
-        kept, policy, until = await self._ask(found.token.id)
+        kept, policy, until = await self._ask(found.token.id, self.clock.elapsed())
         why_not = kept[0] or ("" if policy.enabled else Reason.FEATURE_OFF)
         return Refusal(Reason(why_not), found.token) if why_not else until
 
@@ -332,21 +333,25 @@ class Verifier:
             return Refusal(Reason.FEATURE_OFF, token)
         return Found(token, networks, token_id.int, until, text)
 
-    async def _ask(self, token_id: UUID) -> tuple[_Kept, Policy, float]:
+    async def _ask(self, token_id: UUID, begun: float) -> tuple[_Kept, Policy, float]:
         """What is known of a token, and the policy, both within the bound at once.
 
-        Then until when that may be remembered, as ``Found.until``.
+        Then until when that may be remembered, as ``Found.until``. Whatever has to be read for it
+        has one limit together, ``ANSWER_SECONDS`` after ``begun``, in elapsed seconds.
         """
         for _ in range(TRIES):
             # The settings first: nothing is awaited between the token's answer and its use.
             now = self.clock.elapsed()
-            settings = self.feed.policy_now(now) or await self.feed.policy()
+            settings = self.feed.policy_now(now)
+            if settings is None:
+                async with time_limit(max(0.0, begun + ANSWER_SECONDS - now)):
+                    settings = await self.feed.policy()
             then = self.clock.elapsed()
             held, fresh = self._cache.get(token_id.int, then), True
             if held is not None:
                 kept = held.value
             else:
-                kept, sent = await self._lookup.read(token_id)
+                kept, sent = await self._lookup.read(token_id, begun)
                 then = self.clock.elapsed()
                 held, fresh = self._cache.get(token_id.int, then), then < sent + self._bound
             # They may have changed meanwhile; where nothing is kept, they are this request's own.

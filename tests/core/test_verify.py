@@ -22,6 +22,7 @@ from bearer_guard import (
 )
 from bearer_guard.store import Account, AccountChange
 from bearer_guard.stores.memory import MemoryStore
+from bearer_guard.tasks import ANSWER_SECONDS
 from bearer_guard.testing import a_record, a_token
 from bearer_guard.token import TokenForm
 from bearer_guard.verify import Found
@@ -240,6 +241,32 @@ async def test_invariant_05_a_store_that_hangs_is_given_up_within_a_second(world
     assert asyncio.get_running_loop().time() - began < 5  # it ends; the figure is in ``tasks``
 
 
+async def test_invariant_05_settings_and_token_have_one_limit_together() -> None:
+    world = World(staleness=2)
+    token = await world.token()
+    await world.verifier.open()
+    world.clock.advance(3)
+    given: list[float] = []
+
+    async def slow() -> Policy:
+        world.clock.advance(ANSWER_SECONDS)
+        return Policy()
+
+    async def hang(_ids: object) -> None:
+        began = asyncio.get_running_loop().time()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given.append(asyncio.get_running_loop().time() - began)
+
+    world.store.policy = slow  # type: ignore[method-assign]
+    world.store.fetch = hang  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreUnavailable, match="no answer"):
+        await world.verifier.verify(token)
+    assert given[0] < ANSWER_SECONDS / 2  # the settings took all of it
+    await world.verifier.close()
+
+
 async def test_a_known_token_passes_while_the_store_is_down_and_not_for_longer() -> None:
     world = World()
     token = await world.token()
@@ -383,13 +410,13 @@ async def test_an_answer_that_goes_stale_while_the_policy_is_read_is_read_again(
 
 
 async def test_a_store_slower_than_the_bound_is_no_answer() -> None:
-    world = World(staleness=0.6)
+    world = World(staleness=0.2)
     token = await world.token()
     await world.verifier.open()
     world.clock.advance(1)
 
     async def slow() -> Policy:
-        world.clock.advance(0.7)
+        world.clock.advance(0.25)
         return Policy()
 
     world.store.policy = slow  # type: ignore[method-assign]
