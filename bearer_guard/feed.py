@@ -137,14 +137,23 @@ class Feed:
         """
         for _ in range(POLICY_TRIES):
             sent, version = self._clock.elapsed(), self._policy_version
-            async with time_limit(ANSWER_SECONDS):
-                policy = await self._store.policy()
+            policy = await self._asked()
             self._learn(policy, sent, version)
             # What was learnt meanwhile is later than this answer.
             known = self.policy_now(self._clock.elapsed())
             if known is not None or version == self._policy_version:
                 return known or policy
         raise StoreUnavailable("the workspace's settings keep changing")
+
+    async def _asked(self) -> Policy:
+        try:
+            async with time_limit(ANSWER_SECONDS):
+                return await self._store.policy()
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # a fault of the adapter is no answer
+            _log.exception("the settings could not be read")
+            raise StoreUnavailable("the store's adapter failed") from error
 
     def _learn(self, policy: Policy, sent: float, version: int) -> None:
         if version != self._policy_version or sent < self._policy_t0:

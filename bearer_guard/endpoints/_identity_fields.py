@@ -1,20 +1,19 @@
 """The three fields that tell a service whose request it is.
 
-In their values ``%``, control characters, spaces at either end, and what is not in ISO 8859-1 are
-percent-encoded UTF-8; nothing else is. So different owners never look alike.
+In their values ``%``, control characters, spaces at either end, and what is not ASCII are
+percent-encoded UTF-8; nothing else is. So different owners never look alike, whatever charset the
+service takes a field for (RFC 9110 section 5.5: fields should be limited to ASCII).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from bearer_guard.record import TokenInfo
 
 __all__ = ["identity_fields"]
-
-_LATIN_1: Final = 256
 
 
 def identity_fields(token: TokenInfo) -> tuple[tuple[bytes, bytes], ...]:
@@ -31,8 +30,8 @@ def _value(text: str) -> bytes:
     start = len(text) - len(text.lstrip(" "))
     before, after = "%20" * start, "%20" * (len(text) - start - len(inner))
     kept = "".join(char if _may_stand(char) else quote(char, safe="") for char in inner)
-    return f"{before}{kept}{after}".encode("latin-1")
+    return f"{before}{kept}{after}".encode("ascii")
 
 
 def _may_stand(char: str) -> bool:
-    return char != "%" and char.isprintable() and ord(char) < _LATIN_1
+    return char != "%" and char.isprintable() and char.isascii()

@@ -317,6 +317,14 @@ async def test_a_fault_of_an_adapter_does_not_end_the_polls(
     await post.feed.close()
 
 
+async def test_a_fault_of_an_adapter_gives_no_settings(caplog: pytest.LogCaptureFixture) -> None:
+    post = Post()
+    post.store.broken = ZeroDivisionError()
+    with pytest.raises(StoreUnavailable, match="the store's adapter failed"):
+        await post.feed.policy()
+    assert "the settings could not be read" in caplog.text
+
+
 async def test_hints_that_fail_are_taken_up_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

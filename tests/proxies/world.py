@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RULE: Final = "/admin/*=admin"
 ODD_OWNER: Final = " Zoë Łukasz 100%"
-ODD_SENT: Final = "%20Zoë %C5%81ukasz 100%25"
+ODD_SENT: Final = "%20Zo%C3%AB %C5%81ukasz 100%25"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
