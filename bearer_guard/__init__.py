@@ -8,8 +8,12 @@ from __future__ import annotations
 from .errors import (
     BearerGuardError,
     ConfigurationError,
+    InvalidRequest,
     IssueRefused,
     KeyringError,
+    LifetimeTooLong,
+    NotAllowed,
+    NotFound,
     StoreUnavailable,
 )
 from .guard import BearerGuard
@@ -26,9 +30,13 @@ __all__ = [
     "BearerGuard",
     "BearerGuardError",
     "ConfigurationError",
+    "InvalidRequest",
     "IssueRefused",
     "Keyring",
     "KeyringError",
+    "LifetimeTooLong",
+    "NotAllowed",
+    "NotFound",
     "Policy",
     "ProxySso",
     "Reason",

@@ -19,6 +19,7 @@ from .hot_path import hot_path
 from .lifespan import run_lifespan
 from .long_lived import LongLived
 from .proxy_sso import ProxySso
+from .record import is_scope
 from .token import DEFAULT_PREFIX
 from .user import TokenCredentials, TokenUser, anonymous
 from .verdict import Reason, Refusal
@@ -114,6 +115,8 @@ class BearerGuard:
         self._streams: Final = Exempt(streams)
         apart = Exempt((*exempt, *streams))
         self._long_lived: Final = LongLived(self.verifier, staleness)
+        if not isinstance(optional, bool):  # "no", from somewhere's environment, would be true
+            raise ConfigurationError("optional must be true or false")
         self._optional: Final = optional
         self._scopes: Final = _scope_set(scopes, optional=optional)
         self._proxy_sso: Final = _sso(proxy_sso)
@@ -229,6 +232,8 @@ def _scope_set(scopes: Collection[str], *, optional: bool) -> frozenset[str]:
             "scopes are needed for every request, and optional lets some pass without any:"
             " give one of the two"
         )
+    if not all(map(is_scope, scopes)):
+        raise ConfigurationError("each of scopes is one word, as in RFC 6749 section 3.3")
     return frozenset(scopes)
 
 

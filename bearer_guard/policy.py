@@ -35,11 +35,17 @@ class Policy:
     allow_non_expiring: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a limit that no token could meet.
+        """Refuse what is no setting, and a limit that no token could meet.
 
         Raises:
-            ConfigurationError: ``max_lifetime`` is not positive.
+            ConfigurationError: A switch is neither true nor false, or ``max_lifetime`` is no
+                ``timedelta``, or not positive.
         """
+        switches = (self.enabled, self.users_may_generate, self.allow_non_expiring)
+        if not all(isinstance(switch, bool) for switch in switches):
+            raise ConfigurationError("a switch of the settings must be true or false")
+        if not isinstance(self.max_lifetime, timedelta | None):
+            raise ConfigurationError("max_lifetime must be a timedelta, or None for no limit")
         if self.max_lifetime is not None and self.max_lifetime <= timedelta(0):
             msg = "max_lifetime must be positive, or None for no limit"
             raise ConfigurationError(msg)

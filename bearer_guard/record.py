@@ -7,6 +7,7 @@ is commutative, associative and idempotent, so that retries and races are harmle
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -14,9 +15,15 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["DIGEST_BYTES", "EndReason", "TokenInfo", "TokenRecord", "Use"]
+__all__ = ["DIGEST_BYTES", "EndReason", "TokenInfo", "TokenRecord", "Use", "is_scope"]
 
 DIGEST_BYTES: Final = 32  # HMAC-SHA-256, for the digest and for the seal
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+
+
+def is_scope(text: str) -> bool:
+    """Whether this is a scope-token of RFC 6749 section 3.3."""
+    return _SCOPE.fullmatch(text) is not None
 
 
 class EndReason(StrEnum):

@@ -387,6 +387,8 @@ def open_store(url: str, **options: object) -> Store:
         ConfigurationError: There is no adapter for the scheme, its package is not installed, or
             an option is unknown.
     """
+    if not isinstance(url, str):
+        raise ConfigurationError("the URL of the store must be a text")
     try:
         scheme = urlsplit(url).scheme.partition("+")[0]
     except ValueError:

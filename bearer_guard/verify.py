@@ -22,6 +22,7 @@ from .errors import ConfigurationError, KeyringError, StoreUnavailable
 from .events import log_event
 from .feed import Feed
 from .judge import allowed_from, standing
+from .keyring import Keyring
 from .last_used import LastUsed
 from .lookup import TRIES, Assessed, Lookup
 from .record import TokenInfo
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .events import Listener
     from .feed import Follower
-    from .keyring import Keyring
     from .policy import Policy
     from .record import TokenRecord
     from .store import TokenReader
@@ -113,6 +113,8 @@ class Verifier:
         listeners: Sequence[Listener] = (log_event,),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        if not isinstance(keyring, Keyring):
+            raise ConfigurationError("keyring must be a Keyring, such as Keyring.from_env()")
         if not (math.isfinite(staleness) and staleness >= 0):
             raise ConfigurationError("staleness must be a number of seconds, 0 or more")
         if cache_size < 0:

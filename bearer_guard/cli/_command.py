@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NoReturn
 
@@ -16,6 +18,7 @@ from bearer_guard.errors import (
     BearerGuardError,
     ConfigurationError,
     FeatureOff,
+    InvalidRequest,
     IssueRefused,
     KeyringError,
     LifetimeTooLong,
@@ -26,17 +29,24 @@ from bearer_guard.errors import (
 from bearer_guard.keyring import ENV_KEYS
 
 from ._config import TopOption, check_config, defaults_of, read_config
-from ._workplace import Place, beside
+from ._terminal import note
+from ._workplace import NoDatabase, Place, beside, is_exposed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["SHARED", "Command", "Failure", "as_failures", "refuse"]
+__all__ = ["ASKED", "SHARED", "TOKEN", "Command", "Failure", "as_failures", "refuse", "told"]
 
+ASKED: Final = "bearer_guard.json"  # in ``Context.meta``: whether JSON is asked for
+# Of any prefix, and whatever stands around it.
+TOKEN: Final = re.compile(r"[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{71}")
 REFUSED: Final = 1
 _DEFAULT_STORE: Final = "sqlite:///bearer-guard.db"
+_CODES: Final = {1: "refused", 2: "usage", 3: "unavailable"}
 _STATUS: Final[dict[type[BearerGuardError], int]] = {
     IssueRefused: REFUSED,
+    InvalidRequest: 2,
+    LifetimeTooLong: REFUSED,
     ConfigurationError: 2,
     KeyringError: 2,
     StoreUnavailable: 3,
@@ -47,6 +57,7 @@ _ADVICE: Final[dict[type[BaseException], str]] = {
     LifetimeTooLong: "; ask for less, or change the limit with `bearer-guard settings set`",
     FeatureOff: "; `bearer-guard settings set enabled=true` switches them on",
     NotAllowed: "; `bearer-guard user set NAME --may-generate` allows it",
+    NoDatabase: "; `bearer-guard init` makes one, or name another with --store",
     StoreUnavailable: "; make sure that the store runs and can be reached, or name another with"
     " --store",
     BearerGuardError: "",
@@ -64,6 +75,33 @@ class Failure(click.ClickException):
     def show(self, file: IO[str] | None = None) -> None:
         """Print the sentence."""
         click.echo(f"bearer-guard: {self.format_message()}", file=file, err=file is None)
+
+
+class _JsonFailure(click.ClickException):
+    """Ends the command with a line of JSON on standard error, as the HTTP API would say it."""
+
+    def __init__(self, failure: click.ClickException) -> None:
+        super().__init__(failure.format_message())
+        self.exit_code = failure.exit_code  # type: ignore[misc] # as above
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Print the line."""
+        said = {"error": _CODES[self.exit_code], "error_description": self.message}
+        click.echo(json.dumps(said, ensure_ascii=False), file=file, err=file is None)
+
+
+@contextmanager
+def told(ctx: click.Context) -> Iterator[None]:
+    """Let failures say nothing that is a token, and say it in JSON where that is asked for."""
+    try:
+        yield
+    except click.ClickException as failure:
+        failure.message = TOKEN.sub(  # type: ignore[misc] # it shows what the instance has
+            "(a token)", failure.message
+        )
+        if ctx.meta.get(ASKED):
+            raise _JsonFailure(failure) from failure
+        raise
 
 
 def refuse(sentence: str) -> NoReturn:
@@ -101,6 +139,12 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) 
     ctx.meta[_LOGINS] = file.get("logins", {})
 
 
+def _note_json(ctx: click.Context, param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's
+    del param
+    ctx.meta[ASKED] = value
+    return value
+
+
 SHARED: Final[dict[str, TopOption]] = {
     "store": TopOption(
         ["--store"],
@@ -115,7 +159,6 @@ SHARED: Final[dict[str, TopOption]] = {
         help="Where the keys are, unless BEARER_GUARD_KEYS has them itself; by default"
         " bearer-guard.keys beside the database.",
     ),
-    "json": TopOption(["--json"], is_flag=True, help="Print JSON, named as in the HTTP API."),
     "config": TopOption(
         ["--config"],
         metavar="PATH",
@@ -123,6 +166,14 @@ SHARED: Final[dict[str, TopOption]] = {
         expose_value=False,
         callback=_read_config,
         help="The file with settings; by default bearer-guard.toml, where there is one.",
+    ),
+    "json": TopOption(
+        ["--json"],
+        is_flag=True,
+        is_eager=True,  # but after the file: what is wrong with other options is said in JSON too
+        callback=_note_json,
+        help="Print JSON, named as in the HTTP API; on failure, standard error ends with a line of"
+        " it: error (refused, usage or unavailable) and error_description.",
     ),
 }
 
@@ -148,7 +199,7 @@ class Command(click.Command):
         params: Sequence[click.Parameter] = (),
         **attributes: object,
     ) -> None:
-        wanted = {"store": place, "keys_file": place, "json": prints, "config": True}
+        wanted = {"store": place, "keys_file": place, "config": True, "json": prints}
         own = {param.name for param in params}  # the store may be an argument
         shared = [SHARED[name] for name, wants in wanted.items() if wants and name not in own]
         super().__init__(
@@ -159,13 +210,29 @@ class Command(click.Command):
         )
         self._not_found: Final = not_found
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse arguments that are too many, and don't repeat them: they may be secrets."""
+        ctx.allow_extra_args = True
+        surplus = super().parse_args(ctx, args)
+        if surplus and not ctx.resilient_parsing:
+            ctx.fail("There are too many arguments; passwords and tokens are never arguments.")
+        return surplus
+
     def invoke(self, ctx: click.Context) -> object:
         """Call the function, and await it where that is what it asks for."""
         with as_failures(self._not_found):
             if "keys_file" in ctx.params:
-                ctx.params["place"] = _place(ctx)
+                place = ctx.params["place"] = _place(ctx)
+                if ctx.obj is None:  # workers leave it to the command that started them
+                    _warn(place)
             result = super().invoke(ctx)
             return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+def _warn(place: Place) -> None:
+    with suppress(OSError):  # whoever reads the file says what is wrong with it
+        if not place.keys_text and is_exposed(place.keys_file):
+            note(f"Warning: others can read {place.keys_file}: chmod 600 {place.keys_file}")
 
 
 def _place(ctx: click.Context) -> Place:

@@ -129,7 +129,8 @@ def _check_table(
 
 def _check_value(option: click.Option, value: object, name: str, ctx: click.Context) -> None:
     """Refuse what click would make something of: the letters of a text, a number from a flag."""
-    kinds: tuple[type, ...] = (bool,) if option.is_flag else (str, int, float)
+    whole = isinstance(option.type, click.types.IntParamType)
+    kinds: tuple[type, ...] = (bool,) if option.is_flag else (str, int, *[float] * (not whole))
     values = value if option.multiple and isinstance(value, list) else [value]
     several = option.multiple == isinstance(value, list)
     if not several or any(
@@ -137,6 +138,7 @@ def _check_value(option: click.Option, value: object, name: str, ctx: click.Cont
         for one in values
     ):
         wanted = "a list" if option.multiple else "true or false" if option.is_flag else "one value"
+        wanted = "a whole number" if whole else wanted
         raise ConfigurationError(f"{name} must be {wanted}")
     try:
         option.type_cast_value(ctx, value)

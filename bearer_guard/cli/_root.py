@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ._command import SHARED
+from ._command import ASKED, SHARED, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,17 @@ class LazyGroup(click.Group):
     def __init__(self, name: str, *, lazy: Mapping[str, str], **attributes: object) -> None:
         super().__init__(name, **attributes)  # type: ignore[arg-type] # click's own names and types
         self._lazy: Final = lazy
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command; ``args`` is the whole command line."""
+        ctx.meta[ASKED] = "--json" in args
+        with told(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Call the command."""
+        with told(ctx):
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bearer_guard.errors import ConfigurationError
 
 from ._application import ARGUMENTS, assemble
-from ._command import refuse
+from ._command import TOKEN, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +30,6 @@ __all__ = ["PathsOnly", "check_address", "log_config", "prepare", "run"]
 # stop a service kill it after ten seconds.
 _GRACE_SECONDS: Final = 5
 _FACTORY: Final = "bearer_guard.cli._application:factory"
-# Of any prefix, and whatever stands around it.
-_TOKEN: Final = re.compile(r"[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{71}")
 # A request target may be a whole URL (RFC 9112 section 3.2.2), credentials and all.
 _USERINFO: Final = re.compile(r"^[a-z]+%3A//[^/]*%40", re.IGNORECASE)
 _START_FAILED: Final = 3  # of uvicorn, which is not what 3 means here
@@ -50,14 +48,10 @@ def run(
         access_log: Whether each request is logged.
 
     Raises:
-        ConfigurationError: It can't listen there, or uvicorn is not installed.
+        ConfigurationError: It can't listen there.
     """
-    try:
-        import uvicorn  # noqa: PLC0415 - an extra's
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            "serving needs a package more: pip install 'bearer-guard[server]'"
-        ) from error
+    import uvicorn  # noqa: PLC0415 - an extra's
+
     check_address(host, port)
     os.environ[ARGUMENTS] = json.dumps([*arguments])
     # uvicorn finishes, and then raises the signal again: done as asked, not ended by a signal.
@@ -120,7 +114,7 @@ def prepare(service: Service, workers: int) -> None:
 
 
 async def _visit(service: Service) -> None:
-    async with service.place.open():
+    async with service.place.open(new=True):
         pass
 
 
@@ -182,4 +176,4 @@ def log_config() -> dict[str, Any]:
 def _path_only(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return _TOKEN.sub("(a token)", _USERINFO.sub("", value.partition("?")[0]))
+    return TOKEN.sub("(a token)", _USERINFO.sub("", value.partition("?")[0]))

@@ -15,9 +15,9 @@ import click
 from bearer_guard.endpoints._format import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["date", "note", "print_json", "print_table", "progress", "read_secret"]
+__all__ = ["counted", "date", "note", "print_json", "print_table", "progress", "read_secret"]
 
 _MOST_BYTES: Final = 65_536  # of a secret
 _WIDE: Final = 100_000  # columns: what is read by a program is not folded
@@ -33,6 +33,11 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def date(at_ms: int | None, otherwise: str) -> str:
     """A time for people, to the minute.
 
@@ -44,19 +49,39 @@ def date(at_ms: int | None, otherwise: str) -> str:
     return otherwise if text is None else f"{text[:10]} {text[11:16]} UTC"
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table to standard output."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - rich takes 0.1 s to import
-    from rich.console import Console  # noqa: PLC0415 - likewise
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    narrow: Mapping[str, int | None] | None = None,
+) -> None:
+    """Print a table to standard output; it is as wide as it has to be where no terminal is.
+
+    Args:
+        columns: Their names.
+        rows: Their cells.
+        narrow: What to show at a terminal that is too narrow for all columns, and how wide;
+            ``None``: a line, cut to a share of what the others leave.
+    """
+    from rich.console import Console  # noqa: PLC0415 - rich takes 0.1 s to import
     from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # as text: words in brackets are no markup
-    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    wanted = console.measure(table, options=console.options.update(max_width=_WIDE)).maximum
+    if narrow and wanted > console.width:
+        table.columns = [column for column in table.columns if column.header in narrow]
+        table.expand = True
+        for shown in table.columns:
+            shown.width = narrow[str(shown.header)]
+            if shown.width is None:
+                shown.ratio, shown.no_wrap, shown.overflow = 1, True, "ellipsis"
+    console.print(table)
 
 
 @contextmanager
@@ -81,15 +106,16 @@ def progress(
         yield lambda step: bar.advance(task, step)
 
 
-def read_secret(what: str, *, stdin: bool, twice: bool = False) -> str:
+def read_secret(what: str, *, stdin: bool, new: bool = False) -> str:
     """A password or a token.
 
     Args:
         what: What it is, for the prompt.
         stdin: It is all that standard input has, but for the end of its line.
-        twice: Ask again, to be sure.
+        new: It is to be set: ask again, to be sure, but only for what can be a password.
 
     Raises:
+        InvalidRequest: It can be none.
         click.UsageError: There is none, and nobody to ask.
     """
     kind = what.split(maxsplit=1)[0].lower()
@@ -98,7 +124,10 @@ def read_secret(what: str, *, stdin: bool, twice: bool = False) -> str:
             f"Nobody is here to be asked: pipe the {kind} in, and add --{kind}-stdin."
         )
     if not stdin:
-        return str(click.prompt(what, hide_input=True, confirmation_prompt=twice, err=True))
+        check = _checked if new else None
+        return str(
+            click.prompt(what, hide_input=True, confirmation_prompt=new, value_proc=check, err=True)
+        )
     read = sys.stdin.buffer.read(_MOST_BYTES)
     try:
         text = read.decode().removesuffix("\n").removesuffix("\r")
@@ -107,6 +136,13 @@ def read_secret(what: str, *, stdin: bool, twice: bool = False) -> str:
     if not text:
         raise click.UsageError(f"There is no {kind} on standard input.")
     return text
+
+
+def _checked(password: str) -> str:
+    from bearer_guard.issuing.passwords import check_new  # noqa: PLC0415 - it loads Argon2
+
+    check_new(password)
+    return password
 
 
 def _untold(step: float) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from bearer_guard.errors import ConfigurationError, KeyringError
+from bearer_guard.errors import ConfigurationError, KeyringError, StoreUnavailable
 from bearer_guard.keyring import ENV_FILE, ENV_KEYS, Keyring
 from bearer_guard.store import open_store
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from bearer_guard.store import Store
 
 __all__ = [
+    "NoDatabase",
     "Place",
     "Workplace",
     "beside",
+    "database_of",
     "is_exposed",
     "make_keys_file",
     "operator",
@@ -38,6 +40,10 @@ __all__ = [
 _KEYS_NAME: Final = "bearer-guard.keys"
 _HEAD: Final = "# Keys of bearer-guard, newest first. Whoever has them can make tokens.\n"
 _MODE: Final = 0o600
+
+
+class NoDatabase(StoreUnavailable):
+    """The store is a file, and there is none: to open it would be to make it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +78,35 @@ class Place:
             raise KeyringError(msg)
         return Keyring.from_file(self.keys_file)
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Workplace]:
-        """The store, opened, with the keys that it was made with.
+    def check(self) -> Keyring:
+        """The keys, where the store is there: before anybody types a password for nothing.
 
         Raises:
+            NoDatabase: A mistyped name, or nobody has made it yet.
+            KeyringError: There are no keys.
+            ConfigurationError: The store's URL is none.
+        """
+        database = database_of(self.store_url)
+        if database is not None and not database.exists():
+            open_store(self.store_url)  # what is wrong with the URL itself is better known there
+            raise NoDatabase(f"there is no database {database}")
+        return self.keyring()
+
+    @asynccontextmanager
+    async def open(self, *, new: bool = False) -> AsyncIterator[Workplace]:
+        """The store, opened, with the keys that it was made with.
+
+        Args:
+            new: It may be made.
+
+        Raises:
+            NoDatabase: It would have to be made.
             KeyringError: No keys, or others.
             StoreUnavailable: The store does not answer.
             ConfigurationError: The store can't work as it is set up.
         """
-        keyring, store = self.keyring(), open_store(self.store_url)
+        keyring = self.keyring() if new else self.check()
+        store = open_store(self.store_url)
         await store.open()
         try:
             keyring.check(await store.remember_keys(keyring.ids))
@@ -133,9 +158,14 @@ def operator() -> Principal:
 
 def beside(store_url: str) -> Path:
     """Where the key file of a store is by default: beside the database, or here."""
+    database = database_of(store_url)
+    return (database.parent if database else Path()) / _KEYS_NAME
+
+
+def database_of(store_url: str) -> Path | None:
+    """The file that a store is; ``None``: it is on a server, or in memory."""
     parts = urlsplit(store_url)
-    folder = Path(unquote(parts.path)[1:]).parent if parts.scheme == "sqlite" else Path()
-    return folder / _KEYS_NAME
+    return Path(unquote(parts.path)[1:]) if parts.scheme == "sqlite" else None
 
 
 def make_keys_file(path: Path) -> bool:

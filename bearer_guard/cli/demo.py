@@ -15,6 +15,7 @@ import click
 
 from ._command import Command
 from ._config import TopOption
+from ._extras import check_extras
 from ._workplace import Place, operator
 from .init import make
 
@@ -51,6 +52,7 @@ def demo(*, port: int, folder: Path | None) -> None:
     """
     from ._serving import check_address, run  # noqa: PLC0415 - it loads Starlette
 
+    check_extras("sqlite:", "server", "page")
     check_address(_HOST, port)
     with ExitStack() as stack:
         if folder is None:

@@ -12,7 +12,7 @@ from bearer_guard.errors import ConfigurationError
 
 from ._command import Command, Failure, refuse
 from ._logins import account_store, directory_of, note_store
-from ._terminal import note, print_json, print_table
+from ._terminal import counted, note, print_json, print_table
 
 if TYPE_CHECKING:
     from bearer_guard.events import Listener
@@ -142,15 +142,11 @@ def _print(swept: Swept) -> None:
         print_table(("Owner", "In the directory"), rows)
     verb = "Ended" if swept.done else "Would end"
     note(
-        f"{verb} {swept.tokens} {_count(swept.tokens, 'token')} of {_left(swept)} who have left."
-        f" Asked about {swept.owners} {_count(swept.owners, 'owner')};"
+        f"{verb} {counted(swept.tokens, 'token')} of {_left(swept)} who have left."
+        f" Asked about {counted(swept.owners, 'owner')};"
         f" {len(swept.strangers)} the directory never knew."
     )
 
 
 def _left(swept: Swept) -> int:
     return len(swept.gone) + len(swept.disabled)
-
-
-def _count(count: int, thing: str) -> str:
-    return thing if count == 1 else f"{thing}s"

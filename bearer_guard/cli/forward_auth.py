@@ -13,6 +13,7 @@ from bearer_guard.errors import ConfigurationError
 
 from ._command import Command
 from ._config import TopOption
+from ._extras import check_extras
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -113,7 +114,7 @@ def forward_auth(
         return _with_health(
             forward_auth_app(
                 open_store(place.store_url),
-                place.keyring(),
+                place.check(),
                 trusted_proxies=trusted_proxy,
                 rules=_rules(rule),
                 staleness=staleness,
@@ -125,6 +126,7 @@ def forward_auth(
         return build()  # in a worker
     from ._serving import run  # noqa: PLC0415 - it loads Starlette
 
+    check_extras(place.store_url, "server")
     os.environ["WEB_CONCURRENCY"] = f"{workers}"  # stores that can't be shared look at it
     # The endpoint itself reads X-Forwarded-For: it has to see who has sent the request.
     os.environ["FORWARDED_ALLOW_IPS"] = ""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bearer_guard.errors import KeyringError
+from bearer_guard.errors import ConfigurationError, KeyringError
 from bearer_guard.store import open_store
 
 from ._command import Command
 from ._terminal import note, print_json
-from ._workplace import make_keys_file
+from ._workplace import database_of, make_keys_file
 
 if TYPE_CHECKING:
     from ._workplace import Place
@@ -42,9 +42,11 @@ async def make(place: Place) -> tuple[bool, list[str]]:
     """Make what is missing; returns whether that was a key file, and the ids of the keys.
 
     Raises:
+        ConfigurationError: There can be no such store.
         KeyringError: The store was made with other keys, or with keys that are missing now.
     """
     store = open_store(place.store_url)
+    _check_lasting(place.store_url)
     await store.open()
     try:
         known = await store.remember_keys(())
@@ -60,3 +62,17 @@ async def make(place: Place) -> tuple[bool, list[str]]:
     finally:
         await store.close()
     return made, list(keyring.ids)
+
+
+def _check_lasting(store_url: str) -> None:
+    if store_url.startswith("memory:"):
+        raise ConfigurationError(
+            "a store in memory is gone with its process: name another with --store, or go without"
+            " init, with what `bearer-guard keys new` prints in BEARER_GUARD_KEYS"
+        )
+    database = database_of(store_url)
+    if database is not None and not database.parent.is_dir():
+        folder = database.parent
+        raise ConfigurationError(
+            f"there is no folder {folder}: mkdir -p {folder}, or name another file with --store"
+        )

@@ -18,7 +18,7 @@ from bearer_guard.token import TokenForm
 
 from ._command import Command, Failure, refuse
 from ._history import objects_of, places_of
-from ._terminal import note, print_json, progress
+from ._terminal import counted, note, print_json, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -194,11 +194,16 @@ def _print(
         for path, leak, commit in rows:
             place = ":".join(filter(None, (commit, _shown(path))))
             click.echo(f"{place}:{leak.line}:{leak.column} {leak.token_id}")
-        note(f"{files} files, {skipped} of them binary or special, and so left out.")
+        left_out = f", {skipped} of them binary or special, and so left out" if skipped else ""
+        note(f"Scanned {counted(files, 'file')}{left_out}.")
     for path in unread:
         note(f"{_shown(path)} can't be read.")
     if rows:
-        refuse(f"{len(rows)} found: end each of them with `bearer-guard token delete ID`")
+        tokens = len({leak.token_id for _, leak, _ in rows})
+        refuse(
+            f"{counted(tokens, 'token')} found: end each with `bearer-guard token delete ID`; one"
+            " that it doesn't find has ended already, or is another store's"
+        )
     if unread:
         raise Failure("not all could be read: nobody knows what they hold", 2)
 

@@ -9,6 +9,7 @@ import click
 
 from ._command import Command
 from ._config import TopOption
+from ._extras import check_extras
 
 if TYPE_CHECKING:
     from ._workplace import Place
@@ -142,6 +143,7 @@ def serve(
         return ctx.obj(service)  # in a worker: it only wants to know what to serve
     from ._serving import prepare, run  # noqa: PLC0415 - it loads Starlette
 
+    check_extras(place.store_url, "server", "page", *(["metrics"] if metrics else []))
     prepare(service, workers)
     run(sys.argv[1:], host=host, port=port, workers=workers)
     return None

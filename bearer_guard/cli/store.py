@@ -41,7 +41,7 @@ async def check(place: Place, *, json: bool) -> None:
 
     Exit status 1 where there is an error.
     """
-    place.keyring()
+    place.check()
     findings = await open_store(place.store_url).diagnose()
     if not _errors(findings):
         findings += _key_file(place)
@@ -84,7 +84,7 @@ async def copy(place: Place, *, target: str, dry_run: bool, json: bool) -> None:
     """
     if target == place.store_url:
         raise click.UsageError("FROM and TO are the same store.")
-    keyring = place.keyring()
+    keyring = place.check()
     async with (
         _opened(place.store_url, keyring, is_source=True) as one,
         _opened(target, keyring, is_source=False) as other,

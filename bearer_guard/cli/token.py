@@ -14,7 +14,7 @@ from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.endpoints._format import iso, token_json
 
 from ._command import Command, refuse
-from ._terminal import date, note, print_json, print_table, progress, read_secret
+from ._terminal import counted, date, note, print_json, print_table, progress, read_secret
 from ._workplace import operator
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _DAY_MS: Final = 86_400_000
 _SOON_MS: Final = 7 * _DAY_MS  # what ends within a week is marked
 _CHUNK: Final = 5_000  # records purged at a time
 _NEVER: Final = "-1"
+# Of 80 columns at a terminal: times and a status take two lines, an ID never does.
+_NARROW: Final = {"Token ID": 36, "Owner": None, "Description": None, "Status": 8, "Expires": 10}
 
 
 class Days(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.5
@@ -50,7 +52,8 @@ class Days(click.ParamType):  # type: ignore[type-arg] # not generic before clic
         if self._endless and text == _NEVER:
             return None
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text, re.ASCII):
-            self.fail(f"{text!r} is no number of days", param, ctx)
+            endless = ", or -1 for one that never expires" if self._endless else ""
+            self.fail(f"{text!r} is no number of days: write 30 or 0.5{endless}", param, ctx)
         return timedelta(milliseconds=int(Decimal(text) * _DAY_MS))
 
 
@@ -84,7 +87,11 @@ def token() -> None:
     "--user", "owner", metavar="NAME", required=True, help="Whose; asks for the password."
 )
 @click.option(
-    "--days", "lifetime", type=Days(endless=True), required=True, help="How long; -1: for ever."
+    "--days",
+    "lifetime",
+    type=Days(endless=True),
+    required=True,
+    help="For how many days, such as 30 or 0.5; -1: it never expires, where the settings allow it.",
 )
 @click.option("--description", default="", help="The owner's own words.")
 @click.option("--scope", "scopes", multiple=True, help="What for; give it again for more.")
@@ -105,7 +112,7 @@ async def create(
 
     Only its owner can make it: it takes the password, whoever runs this.
     """
-    place.keyring()  # before anybody types a password for nothing
+    place.check()  # before anybody types a password for nothing
     password = read_secret(f"Password of {owner}", stdin=password_stdin)
     async with place.open() as at:
         issued = await at.issuer().create(
@@ -146,7 +153,7 @@ async def list_(place: Place, *, owner: str | None, json: bool) -> None:
         return
     now_ms = SYSTEM_CLOCK.now_ms()
     columns = ("Token ID", "Owner", "Description", "Status", "Created", "Expires", "Last used")
-    print_table(columns, [_row(record, now_ms) for record in records])
+    print_table(columns, [_row(record, now_ms) for record in records], narrow=_NARROW)
 
 
 @token.command(
@@ -207,7 +214,7 @@ async def verify(place: Place, *, token_stdin: bool, json: bool) -> None:
     from bearer_guard.verdict import Refusal  # noqa: PLC0415 - with the next one
     from bearer_guard.verify import Verifier  # noqa: PLC0415 - not for --help
 
-    place.keyring()
+    place.check()
     text = read_secret("Token", stdin=token_stdin)
     async with place.open() as at:
         verifier = Verifier(at.store, at.keyring, staleness=0, listeners=())
@@ -276,7 +283,7 @@ async def purge(place: Place, *, age: timedelta, json: bool) -> None:
     if json:
         print_json({"purged": total})
     else:
-        note(f"Purged {total} records.")
+        note(f"Purged {counted(total, 'record')}.")
 
 
 def _token(record: TokenRecord) -> dict[str, object]:

@@ -54,10 +54,10 @@ async def add(
     """Make an account. Asks for its password."""
     from bearer_guard.issuing.accounts import NameTaken  # noqa: PLC0415 - it loads Argon2
 
-    place.keyring()  # before anybody types a password for nothing
+    place.check()  # before anybody types a password for nothing
     password = None
     if not no_password:
-        password = read_secret(f"Password of {name}", stdin=password_stdin, twice=True)
+        password = read_secret(f"Password of {name}", stdin=password_stdin, new=True)
     async with place.open() as at:
         try:
             account = await at.accounts().add(
@@ -128,8 +128,8 @@ async def enable(place: Place, *, name: str, json: bool) -> None:
 @_password_stdin
 async def password(place: Place, *, name: str, password_stdin: bool, json: bool) -> None:
     """Set an account's password. Its tokens are not touched."""
-    place.keyring()
-    secret = read_secret(f"Password of {name}", stdin=password_stdin, twice=True)
+    place.check()
+    secret = read_secret(f"Password of {name}", stdin=password_stdin, new=True)
     async with place.open() as at:
         account = await at.accounts().change(operator(), name, password=secret)
     _done(account, f"Set the password of {name}.", json=json)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from starlette.routing import Route
 
 from bearer_guard.errors import StoreUnavailable
+from bearer_guard.tasks import ANSWER_SECONDS, time_limit
 
 from ._answers import json_answer
 
@@ -25,14 +27,20 @@ if TYPE_CHECKING:
 __all__ = ["health_routes", "readiness"]
 
 _log: Final = logging.getLogger("bearer_guard")
+_NOBODYS: Final = UUID(int=0)  # no token has it
 
 
 def readiness(verifier: Verifier) -> Callable[[], Awaitable[None]]:
-    """What a verifier's health goes by: the store answers now, not only when it was opened."""
+    """What a verifier's health goes by: the store answers now, not only when it was opened.
+
+    It is asked for the settings and for a token: one table may be there, and the other broken.
+    """
 
     async def ready() -> None:
         await verifier.ready()
         await verifier.feed.policy()
+        async with time_limit(ANSWER_SECONDS):
+            await verifier.store.fetch((_NOBODYS,))
 
     return ready
 

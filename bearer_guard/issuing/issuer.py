@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypedDict
+from uuid import UUID
 
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.errors import (
@@ -38,7 +39,6 @@ from .rules import later_ms, whole_ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Unpack
-    from uuid import UUID
 
     from bearer_guard.clock import Clock
     from bearer_guard.events import Listener
@@ -134,7 +134,7 @@ class Issuer:
         return issued
 
     async def renew(
-        self, principal: Principal, token_id: UUID, *, grace: timedelta = timedelta(0)
+        self, principal: Principal, token_id: UUID | str, *, grace: timedelta = timedelta(0)
     ) -> Issued:
         """Make a token like this one, and end this one after the grace.
 
@@ -190,7 +190,7 @@ class Issuer:
         """
         if owner == EVERYBODY or owner not in {None, principal.name}:
             principal.must_be_admin()
-        if limit is not None and not 0 < limit <= MAX_PAGE:
+        if limit is not None and limit not in range(1, MAX_PAGE + 1):
             raise InvalidRequest(f"the limit is 1 to {MAX_PAGE}")
         await self._mint.check_keys()
         whose = None if owner == EVERYBODY else owner or principal.name
@@ -202,7 +202,7 @@ class Issuer:
             records += page.records
         return Listing(records, page.next)
 
-    async def get(self, principal: Principal, token_id: UUID) -> TokenRecord:
+    async def get(self, principal: Principal, token_id: UUID | str) -> TokenRecord:
         """One token: one's own, or anybody's for an administrator.
 
         Raises:
@@ -213,7 +213,7 @@ class Issuer:
             raise NotFound("there is no such token")
         return record
 
-    async def delete(self, principal: Principal, token_id: UUID) -> None:
+    async def delete(self, principal: Principal, token_id: UUID | str) -> None:
         """End a token at once, for good: one's own, or anybody's for an administrator.
 
         Raises:
@@ -299,16 +299,20 @@ class Issuer:
         draft = Draft(length_ms=length, description=description, scopes=scopes, networks=networks)
         return draft.record(principal, self._clock.now_ms())
 
-    async def _find(self, token_id: UUID) -> TokenRecord | None:
+    async def _find(self, token_id: UUID | str) -> TokenRecord | None:
         """The record, if its seal holds and it has not ended."""
         await self._mint.check_keys()
-        record = (await self._store.fetch([token_id])).get(token_id)
+        try:
+            id = token_id if isinstance(token_id, UUID) else UUID(token_id)
+        except ValueError:
+            return None
+        record = (await self._store.fetch([id])).get(id)
         if record is None or not self._keyring.sealed(record):
             return None
         ended = record.ended(self._clock.now_ms())
         return None if ended else record
 
-    async def _owned(self, principal: Principal, token_id: UUID) -> TokenRecord:
+    async def _owned(self, principal: Principal, token_id: UUID | str) -> TokenRecord:
         record = await self._find(token_id)
         if record is None or record.owner != principal.name:
             raise NotFound("there is no such token of yours")

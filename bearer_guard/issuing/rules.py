@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from unicodedata import category
 
 from bearer_guard.errors import InvalidRequest, NotAllowed
+from bearer_guard.record import is_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +40,6 @@ MAX_SCOPE: Final = 256  # characters; so that all of a token's fit in 64 KiB
 _LAST_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z: ISO 8601 goes no further
 _MS: Final = timedelta(milliseconds=1)
 
-_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # scope-token, RFC 6749 section 3.3
 _CIDR: Final = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?", re.ASCII)
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291 section 2.5.5.2
 
@@ -66,7 +66,7 @@ def check_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     """The scopes, sorted, without duplicates. Each is a scope-token of RFC 6749 section 3.3."""
     kept = sorted(set(_texts("scopes", scopes)))
     for scope in kept:
-        if len(scope) > MAX_SCOPE or not _SCOPE.fullmatch(scope):
+        if len(scope) > MAX_SCOPE or not is_scope(scope):
             raise InvalidRequest(
                 f"a scope has 1 to {MAX_SCOPE} printable ASCII characters other than space,"
                 ' " and \\'

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 import logging
 from pathlib import Path
 
@@ -65,6 +66,36 @@ def test_each_command_runs_its_function_to_the_end(
     assert len(done) == 1
 
 
+MAY_MAKE = [("init",), ("serve",), ("store", "upgrade")]
+NEEDING = [
+    path
+    for path, command in LEAVES.items()
+    if "keys_file" in {param.name for param in command.params}
+    and path not in {*MAY_MAKE, ("keys", "rotate")}
+]
+
+
+@pytest.mark.parametrize("path", NEEDING, ids=" ".join)
+def test_a_store_that_is_not_there_is_not_made(path: tuple[str, ...], cli: Cli) -> None:
+    """A mistyped name would be an empty store, in which every token is unknown."""
+    settled = {("user", "set"): ["alice", "--admin"], ("settings", "set"): ["enabled=true"]}
+    words = settled.get(path) or needed(LEAVES[path])
+    typo = "sqlite:///bearer-gaurd.db"
+    named = [typo, *words[1:]] if path == ("store", "copy") else [*words, "--store", typo]
+    before = set(cli.folder.iterdir())
+    result = cli(*path, *named)
+    assert result.exit_code == 3
+    assert "no database bearer-gaurd.db" in result.stderr
+    assert "`bearer-guard init`" in result.stderr
+    assert set(cli.folder.iterdir()) == before
+
+
+def test_a_store_url_that_is_none_is_still_told_so(cli: Cli) -> None:
+    result = cli("token", "list", "--store", "sqlite://folder/tokens.db")
+    assert result.exit_code == 2
+    assert "sqlite:///relative/path" in result.stderr
+
+
 def ended_with(error: Exception, *, not_found: str = "") -> tuple[int, str]:
     @click.command(cls=Command, example="x", not_found=not_found)
     async def failing(**keywords: object) -> None:
@@ -79,7 +110,7 @@ def ended_with(error: Exception, *, not_found: str = "") -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
-        (InvalidRequest, 1),
+        (InvalidRequest, 2),
         (LifetimeTooLong, 1),
         (NotAllowed, 1),
         (FeatureOff, 1),
@@ -114,6 +145,44 @@ def test_the_line_says_what_to_do(error: BearerGuardError, advice: str, bare: Cl
     assert advice in ended_with(error, not_found="look there")[1]
 
 
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (("token", "show", SAMPLES["uuid"], "--json"), 1, "`bearer-guard token list` shows"),
+        (("token", "show", "nosuch", "--json"), 2, "a token ID is a UUID"),
+        (("token", "list", "--store", "sqlite:///typo.db", "--json"), 3, "no database typo.db"),
+        (("token", "show", "--json"), 2, "Missing argument 'ID'"),
+        (("token", "list", "surplus", "--json"), 2, "arguments"),
+        (("token", "lst", "--json"), 2, "No such command 'lst'"),
+        (("--json", "lst"), 2, "No such command 'lst'"),
+        (("--json", "--config", "nosuch.toml", "token", "list"), 2, "no file nosuch.toml"),
+        (("token", "list", "--json", "--config", "nosuch.toml"), 2, "no file nosuch.toml"),
+        (("--nosuch", "--json", "token", "list"), 2, "--nosuch"),
+    ],
+)
+def test_a_failure_is_json_too_where_json_is_asked_for(
+    args: tuple[str, ...], status: int, words: str, cli: Cli
+) -> None:
+    result = cli(*args)
+    assert (result.exit_code, result.stdout) == (status, "")
+    failure = json.loads(result.stderr)
+    assert failure["error"] == {1: "refused", 2: "usage", 3: "unavailable"}[status]
+    assert words in failure["error_description"]
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_json_that_is_always_asked_for_covers_failures(
+    where: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if where == "file":
+        Path("bearer-guard.toml").write_text("json = true")
+    else:
+        monkeypatch.setenv("BEARER_GUARD_JSON", "1")
+    for token_id, error in ((SAMPLES["uuid"], "refused"), ("nosuch", "usage")):
+        result = cli("token", "show", token_id)
+        assert json.loads(result.stderr)["error"] == error
+
+
 def test_a_bug_keeps_its_traceback(bare: Cli) -> None:
     del bare
 
@@ -124,6 +193,27 @@ def test_a_bug_keeps_its_traceback(bare: Cli) -> None:
 
     result = CliRunner().invoke(broken)
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+READING = [*NEEDING, *MAY_MAKE, ("keys", "rotate")]
+
+
+@pytest.mark.parametrize("path", READING, ids=" ".join)
+def test_keys_that_others_can_read_are_warned_of_once(
+    path: tuple[str, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LEAVES[path], "callback", lambda **_: None)
+    warning = "others can read bearer-guard.keys: chmod 600 bearer-guard.keys\n"
+    keys = ("--keys-file", "bearer-guard.keys")
+    assert warning not in cli(*path, *needed(LEAVES[path]), *keys).stderr
+    Path("bearer-guard.keys").chmod(0o644)
+    assert cli(*path, *needed(LEAVES[path]), *keys).stderr.count(warning) == 1
+
+
+def test_keys_of_the_environment_need_no_warning(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEARER_GUARD_KEYS", Path("bearer-guard.keys").read_text().split()[-1])
+    Path("bearer-guard.keys").chmod(0o644)
+    assert cli("user", "list").stderr == ""
 
 
 def test_what_a_command_does_is_not_logged_to_the_terminal(

@@ -155,8 +155,9 @@ def test_an_unknown_key_is_an_error_that_names_it(text: str, name: str, cli: Cli
     [
         ("exempt = '/'", "exempt must be a list"),
         ("exempt = [1, true]", "exempt must be a list"),
-        ("[serve]\nport = [1]", "serve.port must be one value"),
-        ("port = true", "port must be one value"),
+        ("[serve]\nport = [1]", "serve.port must be a whole number"),
+        ("port = true", "port must be a whole number"),
+        ("[serve]\nworkers = 1.9", "serve.workers must be a whole number"),
         ("port = 70000", "port: 70000 is not in the range"),
         ("workers = 'many'", "workers: 'many' is not a valid integer"),
         ("optional = 1", "optional must be true or false"),

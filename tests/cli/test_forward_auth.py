@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from bearer_guard.cli import _serving
 from tests.cli.support import Cli, ask, serving
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -32,8 +29,9 @@ def test_what_cannot_be_is_a_usage_error(options: tuple[str, ...], cli: Cli) -> 
     assert cli("forward-auth", *options).exit_code == 2
 
 
-def test_without_keys_it_does_not_start(bare: Cli) -> None:
-    result = bare("forward-auth")
+def test_without_keys_it_does_not_start(cli: Cli) -> None:
+    Path("bearer-guard.keys").unlink()
+    result = cli("forward-auth")
     assert result.exit_code == 2
     assert "bearer-guard init" in result.stderr
 

@@ -70,3 +70,18 @@ def test_a_database_of_another_application_is_left_alone(bare: Cli) -> None:
     assert "another application's" in result.stderr
     assert Path("bearer-guard.db").read_bytes() == before
     assert not KEYS.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("sqlite:///no/such/tokens.db", "no folder no/such: mkdir -p no/such"),
+        ("memory://", "gone with its process"),
+    ],
+)
+def test_where_no_store_can_be_made_it_says_so(url: str, words: str, bare: Cli) -> None:
+    result = bare("init", "--store", url)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert words in result.stderr
+    assert "--store" in result.stderr
+    assert not [*Path().iterdir()]

@@ -92,6 +92,7 @@ def test_it_prints_where_and_which_and_never_the_token(bare: Cli) -> None:
     assert result.exit_code == 1
     assert result.stdout == f"notes/todo.txt:2:5 {RECORD.id}\n"
     assert "`bearer-guard token delete ID`" in result.stderr
+    assert "has ended already" in result.stderr
     assert TOKEN not in result.output
     assert TOKEN not in bare("scan", ".", "--json").output
 
@@ -200,3 +201,14 @@ def test_the_rules_for_another_scanner_are_printed_as_they_are_checked_in(
 def test_without_a_path_and_with_rules_of_nobody_it_is_a_usage_error(bare: Cli) -> None:
     assert bare("scan").exit_code == 2
     assert bare("scan", "--rules", "nosuch").exit_code == 2
+
+
+def test_what_was_done_is_counted_in_words(bare: Cli) -> None:
+    Path("a").write_text(f"{TOKEN}\n{TOKEN}\n")
+    alone = bare("scan", "a").stderr
+    assert "Scanned 1 file." in alone
+    assert "1 token found" in alone
+    Path("b").write_bytes(b"\0")
+    assert (
+        "Scanned 2 files, 1 of them binary or special, and so left out." in bare("scan", ".").stderr
+    )

@@ -344,7 +344,7 @@ def test_without_uvicorn_it_says_what_to_install(folder: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr == (
-        "bearer-guard: serving needs a package more: pip install 'bearer-guard[server]'\n"
+        "bearer-guard: packages are missing: pip install 'bearer-guard[server]'\n"
     )
 
 

@@ -78,7 +78,7 @@ def test_a_database_in_a_folder_that_is_not_there_is_unavailable(cli: Cli) -> No
     for args in (("user", "list"), ("store", "check")):
         result = cli(*args, "--store", "sqlite:///nosuch/tokens.db", *keys)
         assert result.exit_code == 3
-        assert "No such file or directory" in result.stderr
+        assert "there is no database nosuch/tokens.db" in result.stderr
 
 
 def test_an_unknown_kind_of_store_is_a_configuration_error(cli: Cli) -> None:
@@ -158,6 +158,7 @@ def test_the_stores_of_a_copy_can_stand_in_the_environment(
 def test_what_can_not_be_copied_is_a_usage_error(
     alice: Cli, args: tuple[str, ...], words: str
 ) -> None:
+    Path("empty.db").touch()
     result = alice("store", "copy", *args)
     assert result.exit_code == 2
     assert words in result.stderr

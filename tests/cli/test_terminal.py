@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -84,12 +85,13 @@ def test_nobody_is_asked_where_nobody_is() -> None:
     assert "--password-stdin" in result.stderr
 
 
-def at_a_terminal(folder: Path, *args: str, typed: list[str]) -> tuple[int, str]:
+def at_a_terminal(folder: Path, *args: str, typed: list[str], columns: int = 80) -> tuple[int, str]:
     """Run a command at a terminal of its own, and type; what the terminal showed."""
     ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, columns))
     with subprocess.Popen(
         [*COMMAND, *args], stdin=its, stdout=its, stderr=its, cwd=folder, start_new_session=True,
-        env={**os.environ, "TERM": "xterm"},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns)},
     ) as process:  # fmt: skip
         os.close(its)
         shown = ""
@@ -117,11 +119,40 @@ def read_until(terminal: int, end: str | None) -> str:
     return text
 
 
+def test_a_table_is_plain_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("Name", "Use"), [("a", "signs"), ("b", "verifies")])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [["Name", "Use"], ["a", "signs"], ["b", "verifies"]]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_list_of_tokens_can_be_read_at_a_terminal(columns: int, alice: Cli) -> None:
+    described = "nightly sync of job groups with the warehouse"
+    made = alice.create_token("alice", "--description", described)["tokenInfo"]
+    _, shown = at_a_terminal(alice.folder, "token", "list", typed=[], columns=columns)
+    lines = click.unstyle(shown).splitlines()
+    assert max(map(len, lines)) <= columns
+    (line,) = [line for line in lines if made["tokenId"] in line]
+    assert "alice  " in line
+    assert ("nightly…" if columns == 80 else described) in line
+    assert made["expiredAt"][:10] in line
+    assert ("Last used" in shown) == (columns > 80)
+
+
 def test_at_a_terminal_progress_is_shown(cli: Cli) -> None:
     for args in (("scan", "."), ("token", "purge")):
         status, shown = at_a_terminal(cli.folder, *args, typed=[])
         assert status == 0
         assert {"scan": "Scanning", "token": "Purging"}[args[0]] in shown
+
+
+@pytest.mark.parametrize("args", [("add", "bob"), ("password", "alice")])
+def test_a_password_that_can_not_be_is_not_asked_for_again(
+    args: tuple[str, ...], alice: Cli
+) -> None:
+    status, shown = at_a_terminal(alice.folder, "user", *args, typed=["too short"])
+    assert status == 2
+    assert "at least 12 characters" in shown
 
 
 def test_a_password_is_asked_for_twice_and_never_shown(cli: Cli) -> None:

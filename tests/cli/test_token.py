@@ -98,6 +98,7 @@ def test_nothing_is_made_while_tokens_are_switched_off(alice: Cli) -> None:
         (("1", "--scope", "two words"), "a scope has"),
         (("1", "--network", "192.0.2.1/24"), "no CIDR block"),
         (("0",), "must be positive"),
+        (("-3",), "-1 for one that never expires"),
         (("999999999",), "beyond the year 9999"),
     ],
 )
@@ -105,7 +106,7 @@ def test_what_no_token_can_be_is_refused(
     options: tuple[str, ...], problem: str, alice: Cli
 ) -> None:
     result = alice(*CREATE, *options, stdin=PASSWORD)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert problem in result.stderr
     assert alice.json("token", "list") == {"data": []}
 
@@ -226,7 +227,14 @@ def test_a_tampered_token_is_refused(alice: Cli) -> None:
 
 def test_no_command_takes_a_token_as_an_argument(alice: Cli) -> None:
     value = alice.create_token("alice")["tokenValue"]
-    assert alice("token", "verify", value).exit_code == 2
+    for args in (("verify",), ("verify", "--token"), ("delete",), ("list", "--user", "a"), ()):
+        result = alice("token", *args, value)
+        assert result.exit_code == 2
+        assert value not in result.output
+    assert value not in alice("token", "purge", "--older-than", value).output
+    assert value not in alice("token", "verify", f"--{value}").output
+    assert value not in alice(value).output
+    assert value[:-1] not in alice("token", "verify", value[:-1]).output
 
 
 def test_a_purge_deletes_what_ended_and_nothing_else(

@@ -9,6 +9,7 @@ import pytest
 
 from bearer_guard import ConfigurationError, Keyring, KeyringError, StoreUnavailable
 from bearer_guard.cli._workplace import (
+    NoDatabase,
     Place,
     beside,
     is_exposed,
@@ -124,18 +125,18 @@ def test_without_keys_the_error_says_how_to_get_them(tmp_path: Path) -> None:
         place(tmp_path).keyring()
 
 
-def test_without_keys_no_database_is_made(tmp_path: Path) -> None:
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     async def visit() -> None:
-        async with place(tmp_path).open():
+        async with place(tmp_path, keys_text=Keyring.new_key()).open():
             pass
 
-    with pytest.raises(KeyringError):
+    with pytest.raises(NoDatabase):
         asyncio.run(visit())
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_the_keys_must_be_those_of_the_store(tmp_path: Path) -> None:
-    async with place(tmp_path, keys_text=Keyring.new_key()).open() as at:
+    async with place(tmp_path, keys_text=Keyring.new_key()).open(new=True) as at:
         store = at.store
     with pytest.raises(KeyringError, match="these are not the keys of this store"):
         async with place(tmp_path, keys_text=Keyring.new_key()).open():

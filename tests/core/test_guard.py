@@ -411,6 +411,8 @@ async def test_invariant_12_no_token_in_logs(
         {"exempt": ["x"]},
         {"exempt": ["/a*b"]},
         {"scopes": "read"},
+        {"scopes": ["read write"]},
+        {"optional": "no"},
         {"scopes": ["read"], "optional": True},
         {"realm": "a\nb"},
         {"proxy_sso": "no-such-product"},

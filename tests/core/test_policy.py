@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,14 @@ def test_a_policy_can_not_be_changed() -> None:
 def test_a_limit_that_no_token_meets_is_refused(limit: timedelta) -> None:
     with pytest.raises(ConfigurationError, match="max_lifetime"):
         Policy(max_lifetime=limit)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"enabled": 1}, {"allow_non_expiring": None}, {"max_lifetime": 5}], ids=str
+)
+def test_what_is_no_setting_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        Policy(**settings)
 
 
 def test_the_smallest_limit_is_one() -> None:

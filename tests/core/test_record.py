@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from bearer_guard.record import EndReason, TokenInfo, TokenRecord, Use
+from bearer_guard.record import EndReason, TokenInfo, TokenRecord, Use, is_scope
 from bearer_guard.testing import a_record
 
 RECORD: Final = a_record(scopes=["read", "write"], created_ms=1_000, expires_ms=9_000)
@@ -164,3 +164,13 @@ def test_merging_takes_the_earlier_end_and_the_later_use() -> None:
 
 def test_merging_keeps_a_disabled_owner() -> None:
     assert replace(RECORD, owner_disabled=True).merge(RECORD).owner_disabled
+
+
+@pytest.mark.parametrize("text", ["a", "read:all", "!#[]~"])
+def test_these_are_scopes(text: str) -> None:
+    assert is_scope(text)
+
+
+@pytest.mark.parametrize("text", ["", "a b", 'a"b', "a\\b", "é", "a\n"])
+def test_these_are_no_scopes(text: str) -> None:
+    assert not is_scope(text)

@@ -23,7 +23,7 @@ def test_an_unknown_scheme_is_refused_with_those_that_are_known() -> None:
         open_store("mongodb://x")
 
 
-@pytest.mark.parametrize("url", ["", "tokens.db", "//x"])
+@pytest.mark.parametrize("url", ["", "tokens.db", "//x", None])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):
         open_store(url)

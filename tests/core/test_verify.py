@@ -433,6 +433,11 @@ def test_a_setting_that_cannot_work_is_refused(options: dict[str, float]) -> Non
         Verifier("memory://", Keyring.generate(), **options)  # type: ignore[arg-type]
 
 
+def test_keys_are_a_keyring() -> None:
+    with pytest.raises(ConfigurationError, match="must be a Keyring"):
+        Verifier("memory://", "k1:c2VjcmV0")  # type: ignore[arg-type]
+
+
 async def test_a_cache_of_one_entry_works() -> None:
     world = World(cache_size=1)
     tokens = [await world.token() for _ in range(20)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import httpx2
 import pytest
 from starlette.applications import Starlette
@@ -9,6 +11,13 @@ from starlette.applications import Starlette
 from bearer_guard import Keyring, Verifier
 from bearer_guard.endpoints.health import health_routes, readiness
 from bearer_guard.errors import StoreUnavailable
+from bearer_guard.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from bearer_guard.record import TokenRecord
 
 
 async def ask(path: str, *, ready: bool) -> httpx2.Response:
@@ -37,6 +46,17 @@ async def test_it_is_not_ready_when_the_store_does_not() -> None:
     answer = await ask("/readyz", ready=False)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "s3cret" not in answer.text
+
+
+async def test_a_verifier_is_not_ready_while_its_tokens_cannot_be_read() -> None:
+    class WithoutTokens(MemoryStore):
+        async def fetch(self, ids: Collection[UUID]) -> dict[UUID, TokenRecord]:
+            raise StoreUnavailable(f"no table for {len(ids)} tokens")
+
+    verifier = Verifier(WithoutTokens(), Keyring.generate())
+    with pytest.raises(StoreUnavailable, match="no table"):
+        await readiness(verifier)()
+    await verifier.close()
 
 
 async def test_a_verifier_is_ready_while_its_store_answers() -> None:

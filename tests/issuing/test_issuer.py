@@ -341,6 +341,16 @@ async def test_a_deleted_token_is_in_no_list_and_not_found(bench: Bench) -> None
             await bench.issuer.delete(who, record.id)
 
 
+async def test_an_id_may_be_text(bench: Bench) -> None:
+    record = (await bench.issuer.create(ALICE, lifetime=HOUR)).record
+    assert await bench.issuer.get(ALICE, str(record.id)) == record
+    newer = (await bench.issuer.renew(ALICE, str(record.id))).record
+    await bench.issuer.delete(ALICE, str(newer.id))
+    assert await bench.listed() == []
+    with pytest.raises(NotFound):
+        await bench.issuer.get(ALICE, "no id")
+
+
 async def test_others_tokens_are_not_found(bench: Bench) -> None:
     record = (await bench.issuer.create(ALICE, lifetime=HOUR)).record
     for call in (bench.issuer.get, bench.issuer.delete):
@@ -414,7 +424,7 @@ async def test_a_list_without_limit_is_whole(bench: Bench) -> None:
     assert listing.next is None
 
 
-@pytest.mark.parametrize("limit", [0, -1, 1001])
+@pytest.mark.parametrize("limit", [0, -1, 1001, 1.5])
 async def test_a_limit_out_of_range_is_refused(bench: Bench, limit: int) -> None:
     with pytest.raises(InvalidRequest):
         await bench.issuer.list(ALICE, limit=limit)

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -16,7 +16,8 @@ from bearer_guard.stores._sql_log import lock_counter
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
 from tests.faults import Fault, FaultyProxy, faulty_proxy
-from tests.stores.servers import Database
+from tests.stores.full_disk import fill, limit_files
+from tests.stores.servers import Database, a_postgresql
 from tests.stores.sql_support import in_haste, opened, outcome, until_it_answers
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
@@ -134,6 +135,41 @@ async def lock_and_vanish(store: SqlStore, proxy: FaultyProxy) -> None:
         await lock_counter(writing.connection)
         await proxy.become(Fault.HALF_OPEN)
         await lock_counter(writing.connection)
+
+
+async def added_until_refused(store: SqlStore) -> tuple[list[UUID], UUID]:
+    """The tokens that were acknowledged, and the first one that was not."""
+    added = list[UUID]()
+    while True:
+        record = a_record()
+        error, seconds = await outcome(store.add(record))
+        assert seconds < 1
+        if error is not None:
+            return added, record.id
+        added.append(record.id)
+
+
+async def test_a_full_disk_is_store_unavailable_and_loses_nothing_that_was_acknowledged() -> None:
+    with a_postgresql() as server:
+        database = Database(server, "own")
+        async with opened(database.url()) as store:
+            old = a_record()
+            await store.add(old)
+            in_haste(store)
+            fill(database)
+            added, refused = await added_until_refused(store)
+            end, _ = await outcome(store.end(old.id, 5))  # its page may have room for that
+            assert set(await store.fetch([*added, refused])) == set(added)  # reads are answered
+            limit_files(server)
+            await store.add(a_record())  # with space again, at once
+            limit_files(server, "0")  # no WAL either: PostgreSQL ends
+            assert (await outcome(store.add(a_record())))[0] is StoreUnavailable
+            server.kill()
+            server.start()  # with space again
+            await until_it_answers(lambda: store.add(a_record()))
+            found = await store.fetch([old.id, *added, refused])
+            assert set(found) == {old.id, *added}
+            assert found[old.id].ended_ms == (5 if end is None else None)
 
 
 async def test_errors_tell_no_secrets(database: Database, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,8 @@
 """Whole servers that stop, fall back, fill up or are set up badly; one of its own for each test."""
 
 import asyncio
+import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,13 +15,16 @@ import pytest
 from bearer_guard.errors import ConfigurationError, StoreUnavailable
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
+from tests.issuing.logins.certificates import Authority
 from tests.stores.servers import (
+    NOBODY,
     Database,
     a_mariadb,
     a_postgresql,
     scratch,
 )
 from tests.stores.sql_support import opened, outcome, until_it_answers
+from tests.support import LOOPBACK
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -254,3 +259,52 @@ async def test_a_mariadb_with_bad_habits_is_made_to_behave() -> None:
                 await store.add(a_record(owner="a" * 1025))
             tables = server.sql("SHOW TABLE STATUS", database="own")
             assert {row[1] for row in tables if row[0] != "bearer_guard_version"} == {"InnoDB"}
+
+
+# TLS, with a certificate authority of one's own
+
+
+@pytest.fixture(scope="module")
+def authorities() -> Iterator[list[Authority]]:
+    """The one that signs, and one that has signed nothing."""
+    with scratch() as folder:
+        yield [Authority(folder, "ours"), Authority(folder, "others")]
+
+
+@pytest.fixture(scope="module")
+def secure(authorities: list[Authority]) -> Iterator[Database]:
+    """A database on a MariaDB that has a certificate."""
+    with scratch() as folder:
+        cert, key = authorities[0].issue("mariadb")
+        own_key = folder / "key"
+        own_key.write_bytes(key.read_bytes())
+        own_key.chmod(0o600)
+        cert.chmod(0o644)
+        if os.geteuid() == 0:
+            account = pwd.getpwnam(NOBODY)
+            os.chown(own_key, account.pw_uid, account.pw_gid)
+        with a_mariadb(f"--ssl-cert={cert}", f"--ssl-key={own_key}") as server:
+            yield Database(server, "own")
+
+
+def secure_url(database: Database, authority: Authority, host: str = LOOPBACK) -> str:
+    url = database.url(tail=f"?ssl_ca={authority.ca_file}")
+    return url.replace(f"@{LOOPBACK}:", f"@{host}:")
+
+
+async def test_tls_is_spoken_with_a_server_that_the_right_authority_vouches_for(
+    secure: Database, authorities: list[Authority]
+) -> None:
+    async with opened(secure_url(secure, authorities[0])) as store:
+        async with store._gateway.reading() as connection:
+            row = (await connection.exec_driver_sql("SHOW STATUS LIKE 'Ssl_version'")).one()
+        assert "TLSv1" in str(row)
+
+
+async def test_another_authority_or_another_name_is_refused_and_said(
+    secure: Database, authorities: list[Authority]
+) -> None:
+    ours, others = authorities
+    for url in (secure_url(secure, others), secure_url(secure, ours, "localhost")):
+        with pytest.raises(StoreUnavailable, match="certificate verify failed"):
+            await SqlStore.from_url(url).open()
