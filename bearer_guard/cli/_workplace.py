@@ -16,6 +16,7 @@ from bearer_guard.keyring import ENV_FILE, ENV_KEYS, Keyring
 from bearer_guard.store import open_store
 
 from ._logins import account_store, logins_of
+from ._terminal import note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -97,7 +98,7 @@ class Place:
         """The store, opened, with the keys that it was made with.
 
         Args:
-            new: It may be made.
+            new: It may be made, and then that is said: the name may be mistyped.
 
         Raises:
             NoDatabase: It would have to be made.
@@ -106,8 +107,11 @@ class Place:
             ConfigurationError: The store can't work as it is set up.
         """
         keyring = self.keyring() if new else self.check()
-        store = open_store(self.store_url)
+        store, database = open_store(self.store_url), database_of(self.store_url)
+        unmade = database is not None and not database.exists()
         await store.open()
+        if unmade:
+            note(f"Made a new database, {database}")
         try:
             keyring.check(await store.remember_keys(keyring.ids))
             yield Workplace(store, keyring, self.logins)

@@ -114,7 +114,7 @@ def forward_auth(
         return _with_health(
             forward_auth_app(
                 open_store(place.store_url),
-                place.check(),
+                place.keyring(),
                 trusted_proxies=trusted_proxy,
                 rules=_rules(rule),
                 staleness=staleness,
@@ -138,7 +138,7 @@ def forward_auth(
 
 async def _visit(place: Place) -> None:
     """Find out what is wrong with the store while somebody is looking."""
-    async with place.open():
+    async with place.open(new=True):
         pass
 
 

@@ -55,7 +55,7 @@ async def set_(place: Place, *, changes: tuple[str, ...], json: bool) -> None:
     allowNonExpiring   true or false: new tokens may never expire
     """  # noqa: D301 - click's mark for lines that are not to be folded
     wanted = parse_changes(changes)
-    async with place.open() as at:
+    async with place.open(new=True) as at:
         policy = await at.issuer().change_settings(operator(), **wanted)
     _print(policy, json=json)
 

@@ -54,11 +54,11 @@ async def add(
     """Make an account. Asks for its password."""
     from bearer_guard.issuing.accounts import NameTaken  # noqa: PLC0415 - it loads Argon2
 
-    place.check()  # before anybody types a password for nothing
+    place.keyring()  # before anybody types a password for nothing
     password = None
     if not no_password:
         password = read_secret(f"Password of {name}", stdin=password_stdin, new=True)
-    async with place.open() as at:
+    async with place.open(new=True) as at:
         try:
             account = await at.accounts().add(
                 operator(), name, password=password, admin=admin, may_generate=may_generate

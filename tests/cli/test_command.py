@@ -66,7 +66,14 @@ def test_each_command_runs_its_function_to_the_end(
     assert len(done) == 1
 
 
-MAY_MAKE = [("init",), ("serve",), ("store", "upgrade")]
+MAY_MAKE = [
+    ("init",),
+    ("serve",),
+    ("forward-auth",),
+    ("user", "add"),
+    ("settings", "set"),
+    ("store", "upgrade"),
+]
 NEEDING = [
     path
     for path, command in LEAVES.items()
@@ -78,7 +85,7 @@ NEEDING = [
 @pytest.mark.parametrize("path", NEEDING, ids=" ".join)
 def test_a_store_that_is_not_there_is_not_made(path: tuple[str, ...], cli: Cli) -> None:
     """A mistyped name would be an empty store, in which every token is unknown."""
-    settled = {("user", "set"): ["alice", "--admin"], ("settings", "set"): ["enabled=true"]}
+    settled = {("user", "set"): ["alice", "--admin"]}
     words = settled.get(path) or needed(LEAVES[path])
     typo = "sqlite:///bearer-gaurd.db"
     named = [typo, *words[1:]] if path == ("store", "copy") else [*words, "--store", typo]
@@ -88,6 +95,12 @@ def test_a_store_that_is_not_there_is_not_made(path: tuple[str, ...], cli: Cli) 
     assert "no database bearer-gaurd.db" in result.stderr
     assert "`bearer-guard init`" in result.stderr
     assert set(cli.folder.iterdir()) == before
+
+
+def test_a_store_that_is_made_by_the_way_is_told(cli: Cli) -> None:
+    words = ("settings", "set", "enabled=true", "--store", "sqlite:///new.db")
+    assert "Made a new database, new.db" in cli(*words).stderr
+    assert "new database" not in cli(*words).stderr
 
 
 def test_a_store_url_that_is_none_is_still_told_so(cli: Cli) -> None:
