@@ -13,7 +13,7 @@ import random
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .errors import StoreUnavailable
-from .tasks import ANSWER_SECONDS, Tasks, time_limit
+from .tasks import ANSWER_SECONDS, Faults, Tasks, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -30,6 +30,7 @@ POLICY_TRIES: Final = 3  # an answer that a change made here has overtaken is as
 CLOCK_STEP_MS: Final = 100  # below it, two clocks that were read one after the other
 HINT_PAUSE: Final = 1.0  # seconds, after hints broke off
 
+_SETTINGS: Final = Faults("reading the settings")
 _log: Final = logging.getLogger("bearer_guard")
 
 
@@ -137,23 +138,15 @@ class Feed:
         """
         for _ in range(POLICY_TRIES):
             sent, version = self._clock.elapsed(), self._policy_version
-            policy = await self._asked()
+            with _SETTINGS:
+                async with time_limit(ANSWER_SECONDS):
+                    policy = await self._store.policy()
             self._learn(policy, sent, version)
             # What was learnt meanwhile is later than this answer.
             known = self.policy_now(self._clock.elapsed())
             if known is not None or version == self._policy_version:
                 return known or policy
         raise StoreUnavailable("the workspace's settings keep changing")
-
-    async def _asked(self) -> Policy:
-        try:
-            async with time_limit(ANSWER_SECONDS):
-                return await self._store.policy()
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # a fault of the adapter is no answer
-            _log.exception("the settings could not be read")
-            raise StoreUnavailable("the store's adapter failed") from error
 
     def _learn(self, policy: Policy, sent: float, version: int) -> None:
         if version != self._policy_version or sent < self._policy_t0:

@@ -12,13 +12,12 @@ task begins anew for them.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from .cache import Arrival
 from .errors import StoreUnavailable
-from .tasks import ANSWER_SECONDS, Tasks
+from .tasks import ANSWER_SECONDS, Faults, Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -44,7 +43,7 @@ _Answer: TypeAlias = tuple[V, Arrival, float]  # when it was sent
 _Records: TypeAlias = "dict[UUID, TokenRecord]"
 _FetchNow: TypeAlias = "Callable[[Collection[UUID]], _Records | None]"
 
-_log: Final = logging.getLogger("bearer_guard")
+_READ: Final = Faults("a read")
 
 
 class Lookup(Generic[V]):
@@ -106,13 +105,8 @@ class Lookup(Generic[V]):
     def _read_now(self, fetch: _FetchNow, token_id: UUID) -> tuple[V, float] | None:
         """What an embedded store says; ``None``: it is busy just now."""
         now = self._clock.elapsed()
-        try:
+        with _READ:
             records = fetch((token_id,))
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # a fault of the adapter is no answer
-            _log.exception("a read failed")
-            raise StoreUnavailable("the store's adapter failed") from error
         if records is None:
             return None
         flight = self._cache.depart(token_id.int, now)
@@ -219,17 +213,13 @@ class Lookup(Generic[V]):
                     del self._sent[read.token_id.int]
 
     async def _fetch(self, batch: list[_Read[V]], limit: asyncio.Timeout) -> _Records:
-        try:
-            async with limit:
-                return await self._store.fetch([read.token_id for read in batch])
-        except StoreUnavailable:
-            raise
-        except TimeoutError as error:
-            msg = f"no answer from the store within {ANSWER_SECONDS:.2g} s"
-            raise StoreUnavailable(msg) from error
-        except Exception as error:  # a fault of the adapter is no answer
-            _log.exception("a read failed")
-            raise StoreUnavailable("the store's adapter failed") from error
+        with _READ:
+            try:
+                async with limit:
+                    return await self._store.fetch([read.token_id for read in batch])
+            except TimeoutError as error:
+                msg = f"no answer from the store within {ANSWER_SECONDS:.2g} s"
+                raise StoreUnavailable(msg) from error
 
     def _arrive(self, flight: Flight[int], record: TokenRecord | None) -> _Answer[V]:
         now = self._clock.elapsed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,9 @@ from .errors import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-__all__ = ["ANSWER_SECONDS", "Tasks", "time_limit"]
+__all__ = ["ANSWER_SECONDS", "Faults", "Tasks", "time_limit"]
+
+_log: Final = logging.getLogger("bearer_guard")
 
 ANSWER_SECONDS: Final = 0.8  # for a read; with what else a request needs, a 503 is out in one
 
@@ -52,3 +55,29 @@ async def time_limit(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise StoreUnavailable(f"no answer from the store within {seconds:.2g} s") from error
+
+
+class Faults:
+    """Within it, a fault of a store's adapter is logged, and is no answer. It can be used again.
+
+    Args:
+        what: What fails then, for the log.
+    """
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        self._what: Final = what
+
+    def __enter__(self) -> None:
+        """Nothing has failed yet."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Turn a fault into an answer that did not come.
+
+        Raises:
+            StoreUnavailable: It was one.
+        """
+        if isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
+            _log.error("%s failed", self._what, exc_info=error)
+            raise StoreUnavailable("the store's adapter failed") from error

@@ -12,7 +12,7 @@ from uuid import UUID
 from starlette.routing import Route
 
 from bearer_guard.errors import StoreUnavailable
-from bearer_guard.tasks import ANSWER_SECONDS, time_limit
+from bearer_guard.tasks import ANSWER_SECONDS, Faults, time_limit
 
 from ._answers import json_answer
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["health_routes", "readiness"]
 
 _log: Final = logging.getLogger("bearer_guard")
+_READ: Final = Faults("a read")
 _NOBODYS: Final = UUID(int=0)  # no token has it
 
 
@@ -39,8 +40,9 @@ def readiness(verifier: Verifier) -> Callable[[], Awaitable[None]]:
     async def ready() -> None:
         await verifier.ready()
         await verifier.feed.policy()
-        async with time_limit(ANSWER_SECONDS):
-            await verifier.store.fetch((_NOBODYS,))
+        with _READ:
+            async with time_limit(ANSWER_SECONDS):
+                await verifier.store.fetch((_NOBODYS,))
 
     return ready
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 from bearer_guard.errors import StoreUnavailable
-from bearer_guard.tasks import ANSWER_SECONDS, Tasks, time_limit
+from bearer_guard.tasks import ANSWER_SECONDS, Faults, Tasks, time_limit
 
 
 async def forever(ended: list[str]) -> None:
@@ -136,3 +136,22 @@ async def test_being_cancelled_is_no_timeout() -> None:
 
 def test_invariant_05_a_read_leaves_time_for_a_503_within_the_second() -> None:
     assert ANSWER_SECONDS < 1
+
+
+def test_a_fault_of_an_adapter_is_logged_and_is_no_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(StoreUnavailable, match="the store's adapter failed"), Faults("a read"):
+        raise ZeroDivisionError
+    assert "a read failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("other", [StoreUnavailable("down"), asyncio.CancelledError()])
+def test_what_is_no_fault_passes_as_it_is(
+    other: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(type(other)) as raised, Faults("a read"):
+        raise other
+    assert raised.value is other
+    assert not caplog.records
