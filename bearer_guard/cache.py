@@ -212,6 +212,10 @@ class Cache(Generic[K, V]):
         self._chain += 1
         self._polled = sent
 
+    def lapse(self) -> None:
+        """Polls pause: until the next, nothing is remembered on their word."""
+        self._polled = _NEVER
+
     def _keep(self, key: K, entry: tuple[float, int, float, V]) -> None:
         if not self._size:
             return

@@ -29,15 +29,19 @@ class Exempt:
     def __init__(self, paths: Collection[str]) -> None:
         if isinstance(paths, str):
             raise ConfigurationError("exempt is a list of paths, not one string")
-        for path in paths:
+        self._paths: Final = tuple(paths)
+        for path in self._paths:
             if not path.startswith("/") or "*" in path.removesuffix("/*"):
                 msg = f"an exempt path begins with / and has * only as /* at its end: {path!r}"
                 raise ConfigurationError(msg)
-        self._exact: Final = frozenset(path for path in paths if not path.endswith("/*"))
-        self._prefixes: Final = tuple(path[:-1] for path in paths if path.endswith("/*"))
+        self._exact: Final = frozenset(path for path in self._paths if not path.endswith("/*"))
+        self._prefixes: Final = tuple(path[:-1] for path in self._paths if path.endswith("/*"))
 
     def __bool__(self) -> bool:
-        return bool(self._exact or self._prefixes)
+        return bool(self._paths)
+
+    def __or__(self, other: Exempt) -> Exempt:
+        return Exempt((*self._paths, *other._paths))
 
     def __contains__(self, path: str) -> bool:
         """Whether a request for this path needs no token.

@@ -81,6 +81,7 @@ class Feed:
         self._policy: Policy | None = None
         self._policy_t0 = float("-inf")
         self._policy_version = 0
+        self._polled_at = float("-inf")
         store.subscribe(self._changed_here)
 
     async def open(self) -> None:
@@ -117,7 +118,7 @@ class Feed:
     @property
     def age(self) -> float:
         """Seconds since the last good poll was sent."""
-        return self._clock.elapsed() + self._bound - self._cache.vouched_until
+        return self._clock.elapsed() - self._polled_at
 
     # The policy: read like a token, extended by polls like a token.
 
@@ -206,7 +207,7 @@ class Feed:
         else:
             self._invalidate(changes.ids)
             self._cache.continued(sent)
-        self._cursor = changes.cursor
+        self._cursor, self._polled_at = changes.cursor, sent
         self._learn(changes.policy, sent, version)
         for follower in self._followers:
             follower.vouch(self._cache.vouched_until)
@@ -215,9 +216,10 @@ class Feed:
         failing = False
         while True:
             await asyncio.sleep(self._interval * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            if not self._in_use():
-                self._awake.clear()
+            if not self._in_use() and not self._awake.is_set():
+                self._lapse()
                 await self._awake.wait()
+            self._awake.clear()
             try:
                 await self.poll()
             except StoreUnavailable as error:
@@ -228,6 +230,13 @@ class Feed:
                 _log.exception("a poll failed")
             else:
                 failing = False
+
+    def _lapse(self) -> None:
+        """Let nothing be remembered on the word of polls while there are none."""
+        self._cache.lapse()
+        self._policy_t0 = float("-inf")
+        for follower in self._followers:
+            follower.vouch(self._cache.vouched_until)
 
     async def _listen(self, hints: AsyncIterator[Collection[UUID]]) -> None:
         while True:

@@ -113,7 +113,7 @@ class BearerGuard:
         self._app: Final = app
         self._exempt: Final = Exempt(exempt)
         self._streams: Final = Exempt(streams)
-        apart = Exempt((*exempt, *streams))
+        apart = self._exempt | self._streams
         self._long_lived: Final = LongLived(self.verifier, staleness)
         if not isinstance(optional, bool):  # "no", from somewhere's environment, would be true
             raise ConfigurationError("optional must be true or false")
@@ -227,14 +227,15 @@ def _client(scope: Scope) -> str | None:
 def _scope_set(scopes: Collection[str], *, optional: bool) -> frozenset[str]:
     if isinstance(scopes, str):
         raise ConfigurationError("scopes is a list of words, not one string")
-    if scopes and optional:
+    wanted = frozenset(scopes)
+    if wanted and optional:
         raise ConfigurationError(
             "scopes are needed for every request, and optional lets some pass without any:"
             " give one of the two"
         )
-    if not all(map(is_scope, scopes)):
+    if not all(map(is_scope, wanted)):
         raise ConfigurationError("each of scopes is one word, as in RFC 6749 section 3.3")
-    return frozenset(scopes)
+    return wanted
 
 
 def _sso(proxy_sso: ProxySso | str | None) -> ProxySso:

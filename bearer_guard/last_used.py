@@ -48,6 +48,12 @@ class LastUsed:
         self.uses: Final[dict[int, float]] = {}
         #: Where from; told where a token is looked up, not on each hit.
         self._sources: Final[dict[int, str]] = {}
+        self._told_at = float("-inf")  # when there were uses to tell of
+
+    @property
+    def idle(self) -> float:
+        """Seconds since tokens were last seen to be in use: at a flush, or now."""
+        return 0.0 if self.uses else self._clock.elapsed() - self._told_at
 
     def note(self, number: int, now: float, source: str | None) -> None:
         """This token was used at ``now``, in elapsed seconds."""
@@ -81,6 +87,8 @@ class LastUsed:
         Raises:
             StoreUnavailable: It does not answer; nothing is forgotten.
         """
+        if self.uses:
+            self._told_at = self._clock.elapsed()
         numbers = sorted(self.uses)  # flushes of several processes in one order can't deadlock
         for begin in range(0, len(numbers), FLUSH_ROWS):
             rows = {

@@ -81,7 +81,9 @@ class LongLived:
         try:
             await asyncio.wait((stopping,), timeout=_STOPPING_SECONDS)
             work.cancel()
-            await stopping
+            await asyncio.wait((stopping,), timeout=_PARTING_SECONDS)
+            if stopping.done():
+                await stopping
         finally:
             stopping.cancel()
 

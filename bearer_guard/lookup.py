@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from .cache import Arrival
 from .errors import StoreUnavailable
-from .tasks import ANSWER_SECONDS, Faults, Tasks
+from .tasks import ANSWER_SECONDS, Faults, Tasks, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -33,6 +33,7 @@ __all__ = ["Assessed", "Lookup"]
 BATCH_IDS: Final = 200
 BATCHES: Final = 2
 TRIES: Final = 3  # a read that an end has overtaken is read again, so often
+_AT_ONCE: Final = 0.05  # seconds: until then the limit of the read itself is enough
 
 V = TypeVar("V")
 
@@ -80,12 +81,13 @@ class Lookup(Generic[V]):
         self._under_way: set[object] = set()
         self._alone: asyncio.Timeout | None = None  # of who reads for itself
 
-    async def read(self, token_id: UUID, asked: float | None = None) -> tuple[V, float]:
+    async def read(self, token_id: UUID, begun: float) -> tuple[V, float]:
         """What the store says of a token, and when it was asked.
 
         Args:
             token_id: Which token.
-            asked: Since when somebody waits, in elapsed seconds: all tries together have one limit.
+            begun: Since when the caller waits, in elapsed seconds: whatever was done before has one
+                limit with all tries. A read that others join has its own, from when it was made.
 
         Raises:
             StoreUnavailable: No answer in time.
@@ -94,10 +96,13 @@ class Lookup(Generic[V]):
             found = self._read_now(self._fetch_now, token_id)
             if found is not None:
                 return found
-        if asked is None:
-            asked = self._clock.elapsed()
         for _ in range(TRIES):
-            value, arrival, sent = await self._ask(token_id, asked)
+            waited = self._clock.elapsed() - begun
+            if waited < _AT_ONCE:
+                value, arrival, sent = await self._ask(token_id)
+            else:
+                async with time_limit(max(0.0, ANSWER_SECONDS - waited)):
+                    value, arrival, sent = await self._ask(token_id)
             if arrival is Arrival.USE:
                 return value, sent
         raise StoreUnavailable("no fresh answer: the store is slow, or the token keeps changing")
@@ -134,13 +139,13 @@ class Lookup(Generic[V]):
         self._tasks.abandon()
         self._waiting, self._sent, self._under_way, self._alone = {}, {}, set(), None
 
-    async def _ask(self, token_id: UUID, asked: float) -> _Answer[V]:
+    async def _ask(self, token_id: UUID) -> _Answer[V]:
         number = token_id.int
         read = self._waiting.get(number)
         if read is None and self._share:
             read = self._sent.get(number)
         if read is None:
-            read = _Read(token_id, asked)
+            read = _Read(token_id, self._clock.elapsed())
             if not self._under_way:
                 return await self._read_alone(read)
             self._waiting[number] = read

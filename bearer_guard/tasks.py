@@ -7,13 +7,14 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from .errors import StoreUnavailable
+from .errors import ConfigurationError, KeyringError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
 __all__ = ["ANSWER_SECONDS", "Faults", "Tasks", "time_limit"]
 
+_ANSWERS: Final = (StoreUnavailable, KeyringError, ConfigurationError)  # no fault of an adapter
 _log: Final = logging.getLogger("bearer_guard")
 
 ANSWER_SECONDS: Final = 0.8  # for a read; with what else a request needs, a 503 is out in one
@@ -78,6 +79,6 @@ class Faults:
         Raises:
             StoreUnavailable: It was one.
         """
-        if isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
+        if isinstance(error, Exception) and not isinstance(error, _ANSWERS):
             _log.error("%s failed", self._what, exc_info=error)
             raise StoreUnavailable("the store's adapter failed") from error

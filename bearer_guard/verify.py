@@ -28,7 +28,7 @@ from .lookup import TRIES, Assessed, Lookup
 from .record import TokenInfo
 from .refusals import Refusals
 from .store import open_store
-from .tasks import ANSWER_SECONDS, time_limit
+from .tasks import ANSWER_SECONDS, Faults, time_limit
 from .token import DEFAULT_PREFIX, TokenForm
 from .verdict import Accepted, Reason, Refusal
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Verifier"]
 
 LIFE_SECONDS: Final = 60.0  # T of ``cache``: changes that bypass the log are seen by then
+IDLE_SECONDS: Final = 60.0  # without a use, until polls pause; the longest between two flushes
 SHORTEST_POLLED: Final = 0.5  # seconds; below this bound polls cost more than they save
 
 _log: Final = logging.getLogger("bearer_guard")
@@ -176,9 +177,10 @@ class Verifier:
             self._opening = None
 
     async def _open(self) -> None:
-        await self.store.open()
-        self.keyring.check(await self.store.remember_keys(self.keyring.ids))
-        await self.feed.open()
+        with _OPENING:
+            await self.store.open()
+            self.keyring.check(await self.store.remember_keys(self.keyring.ids))
+            await self.feed.open()
         self.last_used.open()
         self._open_in = asyncio.get_running_loop()
 
@@ -389,9 +391,10 @@ class Verifier:
         return held.until if self._cache.polls else min(held.until, self.feed.policy_until)
 
     def _in_use(self) -> bool:
-        return bool(self.last_used.uses)
+        return self.last_used.idle < IDLE_SECONDS
 
 
+_OPENING: Final = Faults("opening the store")
 _MALFORMED: Final = Refusal(Reason.MALFORMED)
 _FORGED: Final = Refusal(Reason.FORGED)
 _NOBODYS: Final = frozenset({Reason.UNKNOWN.value, Reason.TAMPERED.value})

@@ -18,7 +18,6 @@ from bearer_guard.errors import (
     BearerGuardError,
     ConfigurationError,
     FeatureOff,
-    InvalidRequest,
     IssueRefused,
     KeyringError,
     LifetimeTooLong,
@@ -35,18 +34,26 @@ from ._workplace import NoDatabase, Place, beside, is_exposed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["ASKED", "SHARED", "TOKEN", "Command", "Failure", "as_failures", "refuse", "told"]
+__all__ = [
+    "ASKED",
+    "DEFAULT_STORE",
+    "SHARED",
+    "TOKEN",
+    "Command",
+    "Failure",
+    "as_failures",
+    "refuse",
+    "told",
+]
 
 ASKED: Final = "bearer_guard.json"  # in ``Context.meta``: whether JSON is asked for
 # Of any prefix, and whatever stands around it.
 TOKEN: Final = re.compile(r"[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{71}")
 REFUSED: Final = 1
-_DEFAULT_STORE: Final = "sqlite:///bearer-guard.db"
+DEFAULT_STORE: Final = "sqlite:///bearer-guard.db"
 _CODES: Final = {1: "refused", 2: "usage", 3: "unavailable"}
 _STATUS: Final[dict[type[BearerGuardError], int]] = {
     IssueRefused: REFUSED,
-    InvalidRequest: 2,
-    LifetimeTooLong: REFUSED,
     ConfigurationError: 2,
     KeyringError: 2,
     StoreUnavailable: 3,
@@ -99,7 +106,7 @@ def told(ctx: click.Context) -> Iterator[None]:
         failure.message = TOKEN.sub(  # type: ignore[misc] # it shows what the instance has
             "(a token)", failure.message
         )
-        if ctx.meta.get(ASKED):
+        if ctx.meta.get(ASKED) and not isinstance(failure, click.exceptions.NoArgsIsHelpError):
             raise _JsonFailure(failure) from failure
         raise
 
@@ -149,7 +156,7 @@ SHARED: Final[dict[str, TopOption]] = {
     "store": TopOption(
         ["--store"],
         metavar="URL",
-        default=_DEFAULT_STORE,
+        default=DEFAULT_STORE,
         show_default=True,
         help="Which store: memory://, sqlite:///PATH, postgresql://…, mysql://… or redis://….",
     ),

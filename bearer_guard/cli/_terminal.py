@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["counted", "date", "note", "print_json", "print_table", "progress", "read_secret"]
 
 _MOST_BYTES: Final = 65_536  # of a secret
+_LEAST: Final = 6  # columns with what is between: below that, a cut text says nothing
 _WIDE: Final = 100_000  # columns: what is read by a program is not folded
 
 
@@ -74,7 +75,7 @@ def print_table(
         table.add_row(*(Text(cell) for cell in row))  # as text: words in brackets are no markup
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
     wanted = console.measure(table, options=console.options.update(max_width=_WIDE)).maximum
-    if narrow and wanted > console.width:
+    if narrow and wanted > console.width >= sum(width or _LEAST for width in narrow.values()):
         table.columns = [column for column in table.columns if column.header in narrow]
         table.expand = True
         for shown in table.columns:
@@ -135,7 +136,7 @@ def read_secret(what: str, *, stdin: bool, new: bool = False) -> str:
         raise click.UsageError(f"The {kind} on standard input is not UTF-8.") from None
     if not text:
         raise click.UsageError(f"There is no {kind} on standard input.")
-    return text
+    return _checked(text) if new else text
 
 
 def _checked(password: str) -> str:

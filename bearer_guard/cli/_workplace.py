@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +19,7 @@ from ._logins import account_store, logins_of
 from ._terminal import note
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from bearer_guard.issuing import Issuer, Principal
     from bearer_guard.issuing.accounts import Accounts
@@ -33,6 +33,8 @@ __all__ = [
     "beside",
     "database_of",
     "is_exposed",
+    "is_missing",
+    "made_by_the_way",
     "make_keys_file",
     "operator",
     "rotate_keys_file",
@@ -71,7 +73,9 @@ class Place:
         """
         if self.keys_text:
             return Keyring.from_text(self.keys_text)
-        if not self.keys_file.exists():
+        if is_missing(self.keys_file.parent):
+            raise KeyringError(f"no keys: there is no folder {self.keys_file.parent}")
+        if is_missing(self.keys_file):
             msg = (
                 f"no keys: there is no file {self.keys_file}; `bearer-guard init` makes it, or set"
                 f" {ENV_KEYS} or {ENV_FILE}"
@@ -87,11 +91,15 @@ class Place:
             KeyringError: There are no keys.
             ConfigurationError: The store's URL is none.
         """
+        self.check_database()
+        return self.keyring()
+
+    def check_database(self) -> None:
+        """Make sure that the store is there, if it is a file; raises as above."""
         database = database_of(self.store_url)
-        if database is not None and not database.exists():
+        if database is not None and is_missing(database):
             open_store(self.store_url)  # what is wrong with the URL itself is better known there
             raise NoDatabase(f"there is no database {database}")
-        return self.keyring()
 
     @asynccontextmanager
     async def open(self, *, new: bool = False) -> AsyncIterator[Workplace]:
@@ -107,11 +115,9 @@ class Place:
             ConfigurationError: The store can't work as it is set up.
         """
         keyring = self.keyring() if new else self.check()
-        store, database = open_store(self.store_url), database_of(self.store_url)
-        unmade = database is not None and not database.exists()
-        await store.open()
-        if unmade:
-            note(f"Made a new database, {database}")
+        store = open_store(self.store_url)
+        with made_by_the_way(self.store_url):
+            await store.open()
         try:
             keyring.check(await store.remember_keys(keyring.ids))
             yield Workplace(store, keyring, self.logins)
@@ -168,8 +174,32 @@ def beside(store_url: str) -> Path:
 
 def database_of(store_url: str) -> Path | None:
     """The file that a store is; ``None``: it is on a server, or in memory."""
-    parts = urlsplit(store_url)
+    try:
+        parts = urlsplit(store_url)
+    except ValueError:  # the store says what is wrong
+        return None
     return Path(unquote(parts.path)[1:]) if parts.scheme == "sqlite" else None
+
+
+@contextmanager
+def made_by_the_way(store_url: str) -> Iterator[None]:
+    """Tell if a store is made within, that was not there before: its name may be mistyped."""
+    database = database_of(store_url)
+    unmade = database is not None and is_missing(database)
+    yield
+    if unmade:
+        note(f"Made a new database, {database}")
+
+
+def is_missing(path: Path) -> bool:
+    """Whether nothing is there, as far as can be seen: what can't be looked at may be there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def make_keys_file(path: Path) -> bool:

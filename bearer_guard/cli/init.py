@@ -9,9 +9,9 @@ import click
 from bearer_guard.errors import ConfigurationError, KeyringError
 from bearer_guard.store import open_store
 
-from ._command import Command
+from ._command import DEFAULT_STORE, Command
 from ._terminal import note, print_json
-from ._workplace import database_of, make_keys_file
+from ._workplace import database_of, is_missing, make_keys_file
 
 if TYPE_CHECKING:
     from ._workplace import Place
@@ -35,7 +35,9 @@ async def init(place: Place, *, json: bool) -> None:
     if made:
         note(f"Made the key file {place.keys_file}: keep a copy apart from the store's backups.")
     note(f"The store is ready. Key: {key_ids[0]}")
-    note("Next: bearer-guard user add NAME --admin")
+    elsewhere = database_of(place.store_url) not in {None, database_of(DEFAULT_STORE)}
+    named = f" --store {place.store_url}" if elsewhere else ""  # of a server's, there is a password
+    note(f"Next: bearer-guard user add NAME --admin{named}")
 
 
 async def make(place: Place) -> tuple[bool, list[str]]:
@@ -71,7 +73,7 @@ def _check_lasting(store_url: str) -> None:
             " init, with what `bearer-guard keys new` prints in BEARER_GUARD_KEYS"
         )
     database = database_of(store_url)
-    if database is not None and not database.parent.is_dir():
+    if database is not None and is_missing(database.parent):
         folder = database.parent
         raise ConfigurationError(
             f"there is no folder {folder}: mkdir -p {folder}, or name another file with --store"

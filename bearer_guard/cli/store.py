@@ -13,7 +13,7 @@ from bearer_guard.store import Finding, open_store
 
 from ._command import Command, refuse
 from ._terminal import note, print_json, print_table, progress
-from ._workplace import is_exposed
+from ._workplace import database_of, is_exposed, is_missing, made_by_the_way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -59,6 +59,7 @@ async def check(place: Place, *, json: bool) -> None:
 @store.command("upgrade", cls=Command, example="bearer-guard store upgrade")
 async def upgrade(place: Place, *, json: bool) -> None:
     """Bring the schema to this version. Make a backup first."""
+    place.check_database()
     done = await open_store(place.store_url).upgrade()
     if json:
         print_json({"done": done})
@@ -84,10 +85,14 @@ async def copy(place: Place, *, target: str, dry_run: bool, json: bool) -> None:
     """
     if target == place.store_url:
         raise click.UsageError("FROM and TO are the same store.")
-    keyring = place.check()
+    if any(url.startswith("memory:") for url in (place.store_url, target)):
+        raise click.UsageError("A store in memory is gone with its process.")
+    keyring, database = place.check(), database_of(target)
+    unmade = database is not None and is_missing(database)
     async with (
         _opened(place.store_url, keyring, is_source=True) as one,
-        _opened(target, keyring, is_source=False) as other,
+        # What is not there is as empty as one in memory, and a rehearsal makes nothing.
+        _opened("memory://" if dry_run and unmade else target, keyring, is_source=False) as other,
     ):
         tallies = await _copy(one, other, keyring, dry=dry_run, quiet=json)
         counts = await _counts(other, tallies)
@@ -108,10 +113,9 @@ async def copy(place: Place, *, target: str, dry_run: bool, json: bool) -> None:
 @asynccontextmanager
 async def _opened(url: str, keyring: Keyring, *, is_source: bool) -> AsyncIterator[CopyStore]:
     """A store that these keys are for; a source must have been in use."""
-    if url.startswith("memory:"):
-        raise click.UsageError("A store in memory is gone with its process.")
     one = cast("CopyStore", open_store(url))  # each of ours keeps accounts
-    await one.open()
+    with made_by_the_way(url):
+        await one.open()
     try:
         known = await one.remember_keys(() if is_source else keyring.ids)
         keyring.check(known)

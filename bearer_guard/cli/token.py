@@ -54,6 +54,8 @@ class Days(click.ParamType):  # type: ignore[type-arg] # not generic before clic
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text, re.ASCII):
             endless = ", or -1 for one that never expires" if self._endless else ""
             self.fail(f"{text!r} is no number of days: write 30 or 0.5{endless}", param, ctx)
+        if self._endless and not Decimal(text):
+            self.fail("a lifetime must be positive", param, ctx)
         return timedelta(milliseconds=int(Decimal(text) * _DAY_MS))
 
 

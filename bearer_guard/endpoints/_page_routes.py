@@ -27,7 +27,7 @@ from ._page_login import LogInPage
 from ._page_once import Once
 from ._page_path import Path, Rule
 from ._page_providers import METADATA, OIDC, SAML, ProviderPages
-from ._page_render import go_to, protect
+from ._page_render import protect
 from ._page_site import ALL, CREATED, HOME, LOGIN, LOGOUT, NEW, PASSWORD, SETTINGS, USERS, Site
 from ._page_tokens import TokenPages
 
@@ -60,7 +60,7 @@ def routes_of(store: Store, keyring: Keyring, options: PageOptions) -> list[Rout
     pages = parts.to_log_in() | parts.to_administer() | parts.of_tokens()
     routes = [Route(path, page) for path, page in pages.items()]
     files = Route(f"{HOME}/static/{{name}}", _files(parts.site.renderer), methods=["GET"])
-    return [files, Route(f"{HOME}/", _home, methods=["GET"]), *parts.documents(), *routes]
+    return [files, *parts.documents(), *routes]
 
 
 class _Parts:
@@ -177,11 +177,6 @@ class _Parts:
             refusals=Refusals(self._listeners, ForwardClock(self._clock)),
             clock=self._clock,
         )
-
-
-async def _home(request: Request) -> Response:
-    """What somebody meant who typed a slash too many."""
-    return go_to(f"{request.scope.get('root_path', '')}{HOME}")
 
 
 def _files(renderer: Renderer) -> Callable[[Request], Awaitable[Response]]:

@@ -38,10 +38,10 @@ def readiness(verifier: Verifier) -> Callable[[], Awaitable[None]]:
     """
 
     async def ready() -> None:
-        await verifier.ready()
-        await verifier.feed.policy()
-        with _READ:
-            async with time_limit(ANSWER_SECONDS):
+        async with time_limit(ANSWER_SECONDS):
+            await verifier.ready()
+            await verifier.feed.policy()
+            with _READ:
                 await verifier.store.fetch((_NOBODYS,))
 
     return ready

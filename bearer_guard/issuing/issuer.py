@@ -304,7 +304,7 @@ class Issuer:
         await self._mint.check_keys()
         try:
             id = token_id if isinstance(token_id, UUID) else UUID(token_id)
-        except ValueError:
+        except (ValueError, TypeError, AttributeError):  # no id, whatever it is
             return None
         record = (await self._store.fetch([id])).get(id)
         if record is None or not self._keyring.sealed(record):

@@ -123,7 +123,7 @@ def ended_with(error: Exception, *, not_found: str = "") -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
-        (InvalidRequest, 2),
+        (InvalidRequest, 1),
         (LifetimeTooLong, 1),
         (NotAllowed, 1),
         (FeatureOff, 1),
@@ -206,6 +206,10 @@ def test_a_bug_keeps_its_traceback(bare: Cli) -> None:
 
     result = CliRunner().invoke(broken)
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_help_is_no_failure(cli: Cli) -> None:
+    assert "Usage:" in cli("--json", "token").output
 
 
 READING = [*NEEDING, *MAY_MAKE, ("keys", "rotate")]

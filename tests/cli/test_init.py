@@ -85,3 +85,14 @@ def test_where_no_store_can_be_made_it_says_so(url: str, words: str, bare: Cli) 
     assert words in result.stderr
     assert "--store" in result.stderr
     assert not [*Path().iterdir()]
+
+
+def test_the_next_step_is_in_the_same_store(bare: Cli) -> None:
+    assert bare("init").stderr.endswith("Next: bearer-guard user add NAME --admin\n")
+    elsewhere = bare("init", "--store", "sqlite:///other.db").stderr
+    assert elsewhere.endswith("user add NAME --admin --store sqlite:///other.db\n")
+
+
+def test_keys_in_a_folder_that_is_not_there_are_said_so(bare: Cli) -> None:
+    result = bare("user", "add", "alice", "--store", "sqlite:///nosuch/tokens.db")
+    assert (result.exit_code, "there is no folder nosuch" in result.stderr) == (2, True)

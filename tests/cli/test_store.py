@@ -1,5 +1,6 @@
 """`store`: is it sound, bring it up to date, copy it to another."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -81,6 +82,26 @@ def test_a_database_in_a_folder_that_is_not_there_is_unavailable(cli: Cli) -> No
         assert "there is no database nosuch/tokens.db" in result.stderr
 
 
+def test_what_cannot_be_looked_at_is_for_the_store_to_tell(cli: Cli) -> None:
+    long = "x" * 300
+    for args in (("user", "list"), ("store", "check"), ("init",), ("settings", "set", "enabled=1")):
+        result = cli(*args, "--store", f"sqlite:///{long}/{long}.db")
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert result.exit_code in {1, 2, 3}
+        assert result.stderr
+
+
+def test_nothing_is_there_to_be_upgraded(cli: Cli) -> None:
+    result = cli("store", "upgrade", "--store", "sqlite:///typo.db")
+    assert (result.exit_code, "`bearer-guard init`" in result.stderr) == (3, True)
+
+
+def test_an_address_that_cannot_be_read_is_no_traceback(cli: Cli) -> None:
+    result = cli("user", "list", "--store", "postgresql://u:s3cret@[x/db")
+    assert result.exit_code == 2
+    assert "s3cret" not in result.output
+
+
 def test_an_unknown_kind_of_store_is_a_configuration_error(cli: Cli) -> None:
     result = cli("user", "list", "--store", "oracle://host")
     assert result.exit_code == 2
@@ -93,7 +114,9 @@ FROM, TO = "sqlite:///bearer-guard.db", "sqlite:///target.db"
 def test_a_copy_has_everything_and_can_be_repeated(alice: Cli) -> None:
     value = alice.create_token("alice", "--description", "nightly")["tokenValue"]
     assert alice("settings", "set", "usersMayGenerate=true").exit_code == 0
-    said = alice.json("store", "copy", FROM, TO)
+    first = alice("store", "copy", FROM, TO, "--json")
+    assert "Made a new database, target.db" in first.stderr
+    said = json.loads(first.stdout)
     assert {kind: said[kind]["copied"] for kind in ("settings", "accounts", "tokens")} == {
         "settings": 1,
         "accounts": 1,
@@ -132,6 +155,7 @@ def test_a_rehearsal_says_what_would_be_copied(alice: Cli) -> None:
     said = alice.json("store", "copy", FROM, TO, "--dry-run")
     assert (said["dryRun"], said["tokens"]["copied"]) == (True, 1)
     assert said["counts"]["tokens"] == {"from": 1, "to": 0}
+    assert not (alice.folder / "target.db").exists()
     assert alice.json("store", "copy", FROM, TO)["tokens"]["copied"] == 1
 
 

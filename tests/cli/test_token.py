@@ -92,13 +92,20 @@ def test_nothing_is_made_while_tokens_are_switched_off(alice: Cli) -> None:
 
 
 @pytest.mark.parametrize(
+    ("days", "problem"),
+    [("0", "must be positive"), ("-3", "-1 for one that never expires"), ("x", "number of days")],
+)
+def test_what_is_no_lifetime_is_a_usage_error(days: str, problem: str, alice: Cli) -> None:
+    result = alice(*CREATE, days, stdin=PASSWORD)
+    assert (result.exit_code, problem in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
     ("options", "problem"),
     [
         (("1", "--description", "x" * 257), "256 characters"),
         (("1", "--scope", "two words"), "a scope has"),
         (("1", "--network", "192.0.2.1/24"), "no CIDR block"),
-        (("0",), "must be positive"),
-        (("-3",), "-1 for one that never expires"),
         (("999999999",), "beyond the year 9999"),
     ],
 )
@@ -106,7 +113,7 @@ def test_what_no_token_can_be_is_refused(
     options: tuple[str, ...], problem: str, alice: Cli
 ) -> None:
     result = alice(*CREATE, *options, stdin=PASSWORD)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert problem in result.stderr
     assert alice.json("token", "list") == {"data": []}
 

@@ -39,7 +39,7 @@ def test_what_no_account_can_have_is_refused(
     name: str, password: str, problem: str, cli: Cli
 ) -> None:
     result = cli("user", "add", name, "--password-stdin", stdin=password)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert problem in result.stderr
     assert password not in result.output
     assert cli.json("user", "list") == {"data": []}

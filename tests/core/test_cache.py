@@ -475,3 +475,13 @@ def test_the_garbage_collector_does_not_track_what_is_kept() -> None:
     gc.collect()
     gc.collect()
     assert sum(map(gc.is_tracked, cache._young.values())) == 0
+
+
+def test_while_polls_pause_their_word_does_not_count() -> None:
+    cache = a_polled_cache()
+    read(cache, 1)
+    cache.continued(8)
+    cache.lapse()
+    assert cache.get(1, 9) is None
+    cache.continued(10)
+    assert cache.get(1, 11) is not None

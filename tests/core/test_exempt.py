@@ -140,3 +140,10 @@ def test_what_is_surely_none_of_them_is_none(path: str) -> None:
 def test_what_begins_like_one_of_them_is_left_to_a_closer_look() -> None:
     paths = ["/healthz", "/static/app.css", "/static/../x", "/healthzx", "/static", "/x"]
     assert [PATHS.is_none(path) for path in paths] == [False] * 3 + [True] * 3
+
+
+def test_paths_may_come_from_an_iterator_and_be_joined() -> None:
+    both = Exempt(path for path in ["/a"]) | Exempt(path for path in ["/b/*"])
+    assert "/a" in both
+    assert "/b/c" in both
+    assert not both.is_none("/b/c")

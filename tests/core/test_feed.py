@@ -230,6 +230,38 @@ async def test_polls_pause_while_nothing_is_used() -> None:
     await post.feed.close()
 
 
+async def test_while_polls_pause_nothing_is_remembered_on_their_word() -> None:
+    """Or a token that is used again would be good for the whole bound after it was ended."""
+    post = Post()
+    post.feed._interval = 0.0  # type: ignore[misc]
+    await post.feed.open()
+    post.keep(7)
+    post.clock.advance(4)
+    await until(lambda: post.feed.age < 1)
+    post.clock.advance(4)
+    await until(lambda: post.feed.age < 1)
+    assert post.knows(7)
+    post.in_use = False
+    await until(lambda: not post.knows(7))
+    assert post.ear.vouched == float("-inf")
+    assert post.feed.policy_now(post.clock.elapsed()) is None
+    post.feed.wake()
+    post.in_use = True
+    await until(lambda: post.knows(7))  # the chain goes on: it was not ended meanwhile
+    await post.feed.close()
+
+
+async def test_whoever_looks_up_a_token_keeps_polls_from_pausing() -> None:
+    post = Post()
+    post.feed._interval = 0.0  # type: ignore[misc]
+    await post.feed.open()
+    post.in_use = False
+    post.feed.wake()
+    begun = post.store.polls
+    await until(lambda: post.store.polls > begun)
+    await post.feed.close()
+
+
 class HintingStore(CountingStore):
     """Pushes what is put into its queue; an exception breaks the stream off."""
 

@@ -426,6 +426,13 @@ def test_a_setting_that_cannot_work_is_refused(options: dict[str, Any]) -> None:
         BearerGuard(JSONResponse({}), store="memory://", keyring=Keyring.generate(), **options)
 
 
+async def test_settings_may_be_given_by_an_iterator() -> None:
+    world = World(scopes=(scope for scope in ["admin"]), exempt=(path for path in ["/free"]))
+    assert (await world.ask(bearer(await world.token()))).status == 403
+    assert (await world.ask(path="/free")).status == 200
+    assert (await world.ask(path="/other")).status == 401
+
+
 async def test_two_guards_may_share_what_is_remembered_and_forget_together() -> None:
     world = World()
     other = World(store=world.store)

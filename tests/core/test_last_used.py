@@ -43,6 +43,18 @@ async def test_a_use_is_told_at_its_own_time(
     assert (kept.last_used_ms, kept.last_used_from) == (used_ms, "192.0.2.1")
 
 
+async def test_a_flush_does_not_make_it_idle(last_used: LastUsed, clock: ManualClock) -> None:
+    assert last_used.idle == float("inf")
+    last_used.note(7, clock.elapsed(), None)
+    assert last_used.idle == 0
+    clock.advance(30)
+    await last_used.flush()
+    assert last_used.idle == 0
+    clock.advance(30)
+    await last_used.flush()
+    assert last_used.idle == 30
+
+
 async def test_the_latest_of_many_uses_counts(
     last_used: LastUsed, store: CountingStore, clock: ManualClock
 ) -> None:

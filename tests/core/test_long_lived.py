@@ -329,3 +329,25 @@ async def test_a_client_that_does_not_read_keeps_no_application_alive(
     assert not task.done()  # the server has not let go of the connection
     shut.set()
     await task
+
+
+async def test_a_client_that_never_reads_keeps_no_task_either(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_lived, "_STOPPING_SECONDS", 0.01)
+    monkeypatch.setattr(long_lived, "_PARTING_SECONDS", 0.01)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.Event().wait()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.close":
+            await asyncio.Event().wait()
+
+    task = await held_at(line, app, send)
+    await end_all(line)
+    async with asyncio.timeout(5):
+        await asyncio.wait((task,))

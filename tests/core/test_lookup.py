@@ -12,6 +12,7 @@ from bearer_guard import StoreUnavailable
 from bearer_guard.cache import Cache
 from bearer_guard.clock import ForwardClock
 from bearer_guard.lookup import Assessed, Lookup
+from bearer_guard.tasks import ANSWER_SECONDS
 from bearer_guard.testing import ManualClock, a_record
 from tests.core.support import CountingStore, settle
 
@@ -35,8 +36,8 @@ class Desk:
             return "unknown", False, None
         return record.description, True, record.dead_ms()
 
-    async def read(self, token_id: UUID) -> str:
-        return (await self.lookup.read(token_id))[0]
+    async def read(self, token_id: UUID, waited: float = 0.0) -> str:
+        return (await self.lookup.read(token_id, self.clock.elapsed() - waited))[0]
 
     async def records(self, count: int) -> list[UUID]:
         records = [a_record(description=f"number {i}") for i in range(count)]
@@ -210,6 +211,34 @@ async def test_all_tries_together_have_one_limit() -> None:
     desk.store._pass = slow  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable, match="no answer"):  # the third try has no time left
         await desk.read(token_id)
+
+
+async def test_who_has_waited_before_joins_a_read_for_the_rest_of_the_time() -> None:
+    desk = Desk()
+    (token_id,) = await desk.records(1)
+    desk.store.gate = asyncio.Event()
+    first = asyncio.create_task(desk.read(token_id))
+    await settle()
+    with pytest.raises(StoreUnavailable):
+        await desk.read(token_id, waited=ANSWER_SECONDS)
+    assert not first.done()
+    desk.store.gate.set()
+    assert await first == "number 0"
+
+
+async def test_who_joins_the_read_of_one_who_has_waited_has_a_time_of_ones_own() -> None:
+    desk = Desk()
+    ids = await desk.records(4)
+    desk.store.gate = asyncio.Event()
+    late = [
+        asyncio.create_task(desk.read(token_id, waited=ANSWER_SECONDS - 0.1)) for token_id in ids
+    ]
+    await settle()
+    fresh = [asyncio.create_task(desk.read(token_id)) for token_id in ids]
+    answers = await asyncio.gather(*late, return_exceptions=True)
+    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+    desk.store.gate.set()
+    assert await asyncio.gather(*fresh) == [f"number {i}" for i in range(4)]
 
 
 async def test_without_a_cache_only_a_read_that_was_not_sent_is_joined() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -26,7 +26,7 @@ from bearer_guard.tasks import ANSWER_SECONDS
 from bearer_guard.testing import a_record, a_token
 from bearer_guard.token import TokenForm
 from bearer_guard.verify import Found
-from tests.core.support import World, bearer, settle
+from tests.core.support import World, bearer, settle, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -282,6 +282,16 @@ async def test_a_known_token_passes_while_the_store_is_down_and_not_for_longer()
     await world.verifier.close()
 
 
+async def test_a_fault_while_opening_is_no_answer() -> None:
+    class Faulty(MemoryStore):
+        async def remember_keys(self, ids: object) -> NoReturn:
+            raise ZeroDivisionError(ids)
+
+    verifier = Verifier(Faulty(), Keyring.generate())
+    with pytest.raises(StoreUnavailable, match="adapter failed"):
+        await verifier.ready()
+
+
 async def test_a_store_made_with_other_keys_is_a_keyring_error() -> None:
     store = MemoryStore()
     await Verifier(store, Keyring.generate()).open()
@@ -431,6 +441,18 @@ async def test_a_store_slower_than_the_bound_is_no_answer() -> None:
 def test_a_setting_that_cannot_work_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError):
         Verifier("memory://", Keyring.generate(), **options)  # type: ignore[arg-type]
+
+
+async def test_polls_go_on_when_the_last_uses_have_been_told() -> None:
+    """An ended token would be good for the whole bound, until polls begin again."""
+    world = World()
+    world.verifier.feed._interval = 0.0  # type: ignore[misc]
+    assert (await world.verifier.verify(await world.token())).accepted
+    await world.verifier.last_used.flush()
+    for _ in range(3):
+        begun = world.store.polls
+        await until(lambda begun=begun: world.store.polls > begun)  # type: ignore[misc]
+    await world.verifier.close()
 
 
 def test_keys_are_a_keyring() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from bearer_guard import Keyring, Verifier
+from bearer_guard import Keyring, Policy, Verifier
 from bearer_guard.endpoints.health import health_routes, readiness
 from bearer_guard.errors import StoreUnavailable
 from bearer_guard.stores.memory import MemoryStore
+from bearer_guard.tasks import ANSWER_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -58,6 +60,27 @@ async def test_a_verifier_is_not_ready_while_its_tokens_cannot_be_read(fault: Ex
     verifier = Verifier(WithoutTokens(), Keyring.generate())
     with pytest.raises(StoreUnavailable):
         await readiness(verifier)()
+    await verifier.close()
+
+
+async def test_all_that_readiness_asks_has_one_limit() -> None:
+    class Slow(MemoryStore):
+        asked = 0.0
+
+        async def policy(self) -> Policy:
+            Slow.asked = asyncio.get_running_loop().time()
+            await asyncio.sleep(ANSWER_SECONDS * 3 / 4)
+            return Policy()
+
+        async def fetch(self, ids: Collection[UUID]) -> NoReturn:
+            await asyncio.Event().wait()
+            raise AssertionError(ids)
+
+    verifier = Verifier(Slow(), Keyring.generate())
+    await verifier.open()
+    with pytest.raises(StoreUnavailable):
+        await readiness(verifier)()
+    assert asyncio.get_running_loop().time() - Slow.asked < ANSWER_SECONDS * 3 / 2
     await verifier.close()
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
-from starlette.testclient import TestClient
 
 from bearer_guard.endpoints.page import page_routes
 from bearer_guard.errors import ConfigurationError
@@ -22,7 +19,6 @@ PATHS = {
     "/login",
     "/logout",
     "/access-tokens",
-    "/access-tokens/",
     "/access-tokens/all",
     "/access-tokens/created",
     "/access-tokens/new",
@@ -54,13 +50,6 @@ def paths_of(store: Store, **options: object) -> set[str]:
 
 def test_these_are_its_paths() -> None:
     assert paths_of(MemoryStore()) == PATHS
-
-
-def test_a_slash_too_many_leads_to_the_page() -> None:
-    app = Starlette(routes=[Mount("/team", routes=page_routes(MemoryStore(), Keyring.generate()))])
-    browser = TestClient(app, follow_redirects=False)
-    answer = browser.get("/team/access-tokens/")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/team/access-tokens")
 
 
 def test_a_provider_brings_its_own() -> None:

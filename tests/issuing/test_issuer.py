@@ -347,8 +347,9 @@ async def test_an_id_may_be_text(bench: Bench) -> None:
     newer = (await bench.issuer.renew(ALICE, str(record.id))).record
     await bench.issuer.delete(ALICE, str(newer.id))
     assert await bench.listed() == []
-    with pytest.raises(NotFound):
-        await bench.issuer.get(ALICE, "no id")
+    for none in ("no id", 5, None):
+        with pytest.raises(NotFound):
+            await bench.issuer.get(ALICE, none)  # type: ignore[arg-type]
 
 
 async def test_others_tokens_are_not_found(bench: Bench) -> None:
