@@ -81,7 +81,7 @@ class Feed:
         self._policy: Policy | None = None
         self._policy_t0 = float("-inf")
         self._policy_version = 0
-        self._polled_at = float("-inf")
+        self._polled_at = float("-inf") if cache.polls else float("inf")
         store.subscribe(self._changed_here)
 
     async def open(self) -> None:
@@ -117,7 +117,7 @@ class Feed:
 
     @property
     def age(self) -> float:
-        """Seconds since the last good poll was sent."""
+        """Seconds since the last good poll was sent; ``-inf``: there are none, by the bound."""
         return self._clock.elapsed() - self._polled_at
 
     # The policy: read like a token, extended by polls like a token.
