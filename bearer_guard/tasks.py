@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ANSWER_SECONDS", "Faults", "Tasks", "time_limit"]
 
+_AGAIN_SECONDS: Final = 1.0
 _ANSWERS: Final = (StoreUnavailable, KeyringError, ConfigurationError)  # no fault of an adapter
 _log: Final = logging.getLogger("bearer_guard")
 
@@ -34,10 +35,13 @@ class Tasks:
 
     async def stop(self) -> None:
         """Cancel all of them, and wait until they have ended."""
-        tasks = tuple(self._running)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = waiting = set(self._running)
+        while waiting:
+            for task in waiting:
+                task.cancel()
+            # And again: drivers lose a cancellation that comes together with an answer.
+            _, waiting = await asyncio.wait(waiting, timeout=_AGAIN_SECONDS)
+        await asyncio.gather(*tasks, return_exceptions=True)  # so that their errors are seen
 
     def abandon(self) -> None:
         """Forget them: their event loop is gone, or belongs to the parent process."""

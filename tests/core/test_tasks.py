@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextlib import suppress
 from typing import NoReturn
 
 import pytest
@@ -59,6 +60,26 @@ async def test_stopping_does_not_mind_work_that_ends_in_an_error() -> None:
     tasks.spawn(stubborn())
     await asyncio.sleep(0)
     await tasks.stop()
+
+
+async def test_work_that_loses_a_cancellation_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bearer_guard.tasks._AGAIN_SECONDS", 0.01)
+    lost = asyncio.Event()
+
+    async def deaf() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        lost.set()
+        await asyncio.Event().wait()
+
+    tasks = Tasks()
+    tasks.spawn(deaf())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await tasks.stop()
+    assert lost.is_set()
 
 
 async def test_stopping_without_work_returns() -> None:
