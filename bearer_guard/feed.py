@@ -209,8 +209,7 @@ class Feed:
             self._cache.continued(sent)
         self._cursor, self._polled_at = changes.cursor, sent
         self._learn(changes.policy, sent, version)
-        for follower in self._followers:
-            follower.vouch(self._cache.vouched_until)
+        self._vouch()
 
     async def _keep_polling(self) -> None:
         failing = False
@@ -235,6 +234,9 @@ class Feed:
         """Let nothing be remembered on the word of polls while there are none."""
         self._cache.lapse()
         self._policy_t0 = float("-inf")
+        self._vouch()
+
+    def _vouch(self) -> None:
         for follower in self._followers:
             follower.vouch(self._cache.vouched_until)
 

@@ -53,6 +53,7 @@ __all__ = [
     "Store",
     "StoreListener",
     "TokenReader",
+    "extra_of",
     "open_store",
 ]
 
@@ -375,6 +376,11 @@ _ADAPTERS: Final = {
 }
 
 
+def extra_of(scheme: str) -> str:
+    """The extra that brings what stores of this scheme need."""
+    return {"postgres": "postgresql", "mariadb": "mysql", "rediss": "redis"}.get(scheme, scheme)
+
+
 def open_store(url: str, **options: object) -> Store:
     """The store that a URL names. It is connected by its ``open``, or by the guard.
 
@@ -403,9 +409,6 @@ def open_store(url: str, **options: object) -> Store:
     try:
         adapter = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
-        extra = {"postgres": "postgresql", "mariadb": "mysql", "rediss": "redis"}.get(
-            scheme, scheme
-        )
-        msg = f"{scheme} stores need a package more: pip install 'bearer-guard[{extra}]'"
+        msg = f"{scheme} stores need a package more: pip install 'bearer-guard[{extra_of(scheme)}]'"
         raise ConfigurationError(msg) from error
     return cast("Store", adapter.from_url(url, **options))

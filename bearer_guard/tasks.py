@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ANSWER_SECONDS", "Faults", "Tasks", "time_limit"]
 
+ANSWER_SECONDS: Final = 0.8  # for a read; with what else a request needs, a 503 is out in one
+
 _AGAIN_SECONDS: Final = 1.0
 _ANSWERS: Final = (StoreUnavailable, KeyringError, ConfigurationError)  # no fault of an adapter
 _log: Final = logging.getLogger("bearer_guard")
-
-ANSWER_SECONDS: Final = 0.8  # for a read; with what else a request needs, a 503 is out in one
 
 
 class Tasks:

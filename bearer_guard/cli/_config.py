@@ -129,21 +129,27 @@ def _check_table(
 
 def _check_value(option: click.Option, value: object, name: str, ctx: click.Context) -> None:
     """Refuse what click would make something of: the letters of a text, a number from a flag."""
-    whole = isinstance(option.type, click.types.IntParamType)
-    kinds: tuple[type, ...] = (bool,) if option.is_flag else (str, int, *[float] * (not whole))
+    kinds, wanted = _kinds(option)
     values = value if option.multiple and isinstance(value, list) else [value]
     several = option.multiple == isinstance(value, list)
     if not several or any(
         not isinstance(one, kinds) or (isinstance(one, bool) and not option.is_flag)
         for one in values
     ):
-        wanted = "a list" if option.multiple else "true or false" if option.is_flag else "one value"
-        wanted = "a whole number" if whole else wanted
-        raise ConfigurationError(f"{name} must be {wanted}")
+        raise ConfigurationError(f"{name} must be {'a list' if option.multiple else wanted}")
     try:
         option.type_cast_value(ctx, value)
     except click.BadParameter as error:
         raise ConfigurationError(f"{name}: {error.message}") from error
+
+
+def _kinds(option: click.Option) -> tuple[tuple[type, ...], str]:
+    """The types that a value of the file may have, and what that is called."""
+    if option.is_flag:
+        return (bool,), "true or false"
+    if isinstance(option.type, click.types.IntParamType):
+        return (str, int), "a whole number"
+    return (str, int, float), "one value"
 
 
 def _options(command: click.Command) -> dict[str, click.Option]:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from bearer_guard.errors import ConfigurationError
+from bearer_guard.store import extra_of
 
 __all__ = ["check_extras"]
 
@@ -18,7 +19,6 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "postgresql": ("sqlalchemy", "asyncpg", "alembic"),
     "mysql": ("sqlalchemy", "asyncmy", "alembic"),
 }
-_OF_SCHEME: Final = {"postgres": "postgresql", "mariadb": "mysql", "rediss": "redis"}
 
 
 def check_extras(store_url: str, *wanted: str) -> None:
@@ -27,8 +27,7 @@ def check_extras(store_url: str, *wanted: str) -> None:
     Raises:
         ConfigurationError: Some are not. The message names them all.
     """
-    scheme = store_url.partition(":")[0]
-    extras = (*wanted, _OF_SCHEME.get(scheme, scheme))
+    extras = (*wanted, extra_of(store_url.partition(":")[0]))
     lacking = [extra for extra in extras if None in map(find_spec, _MODULES.get(extra, ()))]
     if lacking:
         raise ConfigurationError(

@@ -110,12 +110,7 @@ def prepare(service: Service, workers: int) -> None:
     """
     os.environ["WEB_CONCURRENCY"] = f"{workers}"  # stores that can't be shared look at it
     assemble(service)
-    asyncio.run(_visit(service))
-
-
-async def _visit(service: Service) -> None:
-    async with service.place.open(new=True):
-        pass
+    asyncio.run(service.place.visit())
 
 
 def check_address(host: str, port: int) -> None:

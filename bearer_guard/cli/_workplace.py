@@ -38,6 +38,7 @@ __all__ = [
     "make_keys_file",
     "operator",
     "rotate_keys_file",
+    "unmade",
 ]
 
 _KEYS_NAME: Final = "bearer-guard.keys"
@@ -96,8 +97,7 @@ class Place:
 
     def check_database(self) -> None:
         """Make sure that the store is there, if it is a file; raises as above."""
-        database = database_of(self.store_url)
-        if database is not None and is_missing(database):
+        if (database := unmade(self.store_url)) is not None:
             open_store(self.store_url)  # what is wrong with the URL itself is better known there
             raise NoDatabase(f"there is no database {database}")
 
@@ -123,6 +123,11 @@ class Place:
             yield Workplace(store, keyring, self.logins)
         finally:
             await store.close()
+
+    async def visit(self) -> None:
+        """Find out what is wrong with the store while somebody is looking; raises as ``open``."""
+        async with self.open(new=True):
+            pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +189,16 @@ def database_of(store_url: str) -> Path | None:
 @contextmanager
 def made_by_the_way(store_url: str) -> Iterator[None]:
     """Tell if a store is made within, that was not there before: its name may be mistyped."""
-    database = database_of(store_url)
-    unmade = database is not None and is_missing(database)
+    database = unmade(store_url)
     yield
-    if unmade:
+    if database is not None:
         note(f"Made a new database, {database}")
+
+
+def unmade(store_url: str) -> Path | None:
+    """The file that a store would be, if it were made; ``None``: it is no file, or is there."""
+    database = database_of(store_url)
+    return database if database is not None and is_missing(database) else None
 
 
 def is_missing(path: Path) -> bool:

@@ -131,15 +131,9 @@ def forward_auth(
     # The endpoint itself reads X-Forwarded-For: it has to see who has sent the request.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     build()
-    asyncio.run(_visit(place))
+    asyncio.run(place.visit())
     run(sys.argv[1:], host=host, port=port, workers=workers, access_log=False)
     return None
-
-
-async def _visit(place: Place) -> None:
-    """Find out what is wrong with the store while somebody is looking."""
-    async with place.open(new=True):
-        pass
 
 
 def _rules(texts: Sequence[str]) -> dict[str, list[str]]:

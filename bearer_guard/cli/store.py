@@ -13,7 +13,7 @@ from bearer_guard.store import Finding, open_store
 
 from ._command import Command, refuse
 from ._terminal import note, print_json, print_table, progress
-from ._workplace import database_of, is_exposed, is_missing, made_by_the_way
+from ._workplace import is_exposed, made_by_the_way, unmade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -87,12 +87,12 @@ async def copy(place: Place, *, target: str, dry_run: bool, json: bool) -> None:
         raise click.UsageError("FROM and TO are the same store.")
     if any(url.startswith("memory:") for url in (place.store_url, target)):
         raise click.UsageError("A store in memory is gone with its process.")
-    keyring, database = place.check(), database_of(target)
-    unmade = database is not None and is_missing(database)
+    keyring = place.check()
+    # What is not there is as empty as one in memory, and a rehearsal makes nothing.
+    there = "memory://" if dry_run and unmade(target) else target
     async with (
         _opened(place.store_url, keyring, is_source=True) as one,
-        # What is not there is as empty as one in memory, and a rehearsal makes nothing.
-        _opened("memory://" if dry_run and unmade else target, keyring, is_source=False) as other,
+        _opened(there, keyring, is_source=False) as other,
     ):
         tallies = await _copy(one, other, keyring, dry=dry_run, quiet=json)
         counts = await _counts(other, tallies)

@@ -10,7 +10,7 @@ import json
 import re
 from datetime import timedelta
 from itertools import product
-from typing import TYPE_CHECKING, Final, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args
 from uuid import UUID
 
 from bearer_guard.errors import ConfigurationError, InvalidRequest, StoreUnavailable
@@ -270,21 +270,14 @@ def _decode_words(text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _policy(fields: dict[str, object]) -> Policy:
+def _policy(fields: dict[str, Any]) -> Policy:
     limit = fields["max_lifetime_us"]
     if limit is not None and type(limit) is not int:
         msg = "no whole number"
         raise ValueError(msg)
     return Policy(
-        enabled=_flag(fields["enabled"]),
-        users_may_generate=_flag(fields["users_may_generate"]),
+        enabled=fields["enabled"],
+        users_may_generate=fields["users_may_generate"],
         max_lifetime=None if limit is None else timedelta(microseconds=limit),
-        allow_non_expiring=_flag(fields["allow_non_expiring"]),
+        allow_non_expiring=fields["allow_non_expiring"],
     )
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        msg = "no boolean"
-        raise ValueError(msg)  # noqa: TRY004 - whatever is wrong with the text is one error
-    return value
