@@ -76,14 +76,15 @@ class ForwardClock:
         before, self._told_ms = self._told_ms, self._offset_ms
         return self._offset_ms - before
 
-    def deadline(self, at_ms: int, now: float) -> float:
-        """The elapsed time at which the wall time will be ``at_ms``, in seconds.
+    def deadline(self, at_ms: int) -> float:
+        """The elapsed time, in seconds, at which the wall time will be ``at_ms``.
+
+        It reads no clock, but goes by what ``now_ms`` read last.
 
         Args:
             at_ms: Unix milliseconds.
-            now: What ``elapsed`` says now.
         """
-        return now + (at_ms - self.now_ms()) / 1000
+        return (at_ms - self._offset_ms) / 1000
 
     def wall_ms(self, elapsed: float) -> int:
         """The wall time when ``elapsed`` was read, in Unix milliseconds."""

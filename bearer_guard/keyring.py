@@ -28,6 +28,7 @@ import os
 import re
 import secrets
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -280,8 +281,8 @@ def sealed_bytes(record: TokenRecord) -> bytes:
             record.id.bytes,
             _text(record.owner),
             _text(record.description),
-            _framed([_text(scope) for scope in record.scopes]),
-            _framed([_text(network) for network in record.networks]),
+            _words(record.scopes),
+            _words(record.networks),
             record.family.bytes,
             None if parent is None else parent.bytes,
             record.binding,
@@ -296,6 +297,11 @@ def sealed_bytes(record: TokenRecord) -> bytes:
 def _text(text: str) -> bytes:
     # A store of somebody else's may hold half a surrogate pair: its record is tampered, no error.
     return text.encode("utf-8", "surrogatepass")
+
+
+@lru_cache(maxsize=1024)  # most tokens have the scopes of others
+def _words(words: tuple[str, ...]) -> bytes:
+    return _framed([_text(word) for word in words])
 
 
 def _framed(fields: list[bytes] | list[bytes | None]) -> bytes:

@@ -229,7 +229,7 @@ class Lookup(Generic[V]):
     def _arrive(self, flight: Flight[int], record: TokenRecord | None) -> _Answer[V]:
         now = self._clock.elapsed()
         value, grant, dead_ms = self._assess(record)
-        dead = None if dead_ms is None else self._clock.deadline(dead_ms, now)
+        dead = None if dead_ms is None else self._clock.deadline(dead_ms)
         arrival = self._cache.arrive(flight, value, now, grant=grant, until=dead)
         return value, arrival, flight.t0
 

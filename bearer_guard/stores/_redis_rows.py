@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
 from bearer_guard.store import Account, Cursor
@@ -16,7 +16,7 @@ from bearer_guard.store import Account, Cursor
 from ._rows import FIXED_COLUMNS, TAG_BYTES, decode_record, encode_fixed, tampered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bearer_guard.record import TokenRecord
 
@@ -115,51 +115,48 @@ def decode_token(id: UUID, reply: Reply) -> TokenRecord:
     """The record that scripts found under ``id``: one that no seal fits where it can't be read."""
     if not isinstance(reply, list):
         return tampered(id)
-    fields = cast("list[bytes | None]", reply[:-1])
-    columns = dict(zip(TOKEN_FIELDS, fields, strict=True))
-    family, parent = columns["family"], columns["parent"]
-    row = (
-        id.bytes,
-        _text(columns["owner"]),
-        _text(columns["description"] or b""),
-        _text(columns["scopes"] or b"[]"),
-        _text(columns["networks"] or b"[]"),
-        id.bytes if family is None else _id_bytes(family),
-        parent if parent is None else _id_bytes(parent),
-        columns["binding"],
-        _number(columns["created_ms"]),
-        _number(columns["expires_ms"]),
-        columns["digest"],
-        columns["seal"],
-        _text(columns["key_id"]),
-        _number(columns["ended_ms"]),
-        _text(columns["end_reason"]),
-        _number(columns["last_used_ms"]),
-        _text(columns["last_used_from"]),
-        reply[-1],
-    )
-    return decode_record(id, row)
-
-
-# What is no text, number or id stays bytes, which ``decode_record`` takes for what it is.
-
-
-def _text(value: bytes | None) -> str | bytes | None:
+    *fields, disabled = reply
     try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return value
+        columns = [
+            absent if value is None else read(value)
+            for (read, absent), value in zip(_FORMS, fields, strict=True)
+        ]
+    except ValueError:  # no text, no number, no id
+        return tampered(id)
+    columns[_FAMILY] = columns[_FAMILY] or id.bytes
+    return decode_record(id, (id.bytes, *columns, disabled))
 
 
-def _number(value: bytes | None) -> int | bytes | None:
-    return value if value is None or not _NUMBER.fullmatch(value) else int(value)
+def _number(value: bytes) -> int:
+    if not _NUMBER.fullmatch(value):
+        raise ValueError("no number")
+    return int(value)
 
 
 def _id_bytes(value: bytes) -> bytes:
-    try:
-        return bytes.fromhex(value.decode())
-    except ValueError:
-        return b""
+    return bytes.fromhex(value.decode())
+
+
+# How each of ``TOKEN_FIELDS`` is read, and what stands for it where it was left out.
+_FORMS: Final[Sequence[tuple[Callable[[Any], str | int | bytes], str | None]]] = [
+    (bytes.decode, None),  # owner
+    (bytes.decode, ""),  # description
+    (bytes.decode, "[]"),  # scopes
+    (bytes.decode, "[]"),  # networks
+    (_id_bytes, None),  # family
+    (_id_bytes, None),  # parent
+    (bytes, None),  # binding
+    (_number, None),  # created_ms
+    (_number, None),  # expires_ms
+    (bytes, None),  # digest
+    (bytes, None),  # seal
+    (bytes.decode, None),  # key_id
+    (_number, None),  # ended_ms
+    (bytes.decode, None),  # end_reason
+    (_number, None),  # last_used_ms
+    (bytes.decode, None),  # last_used_from
+]
+_FAMILY: Final = list(TOKEN_FIELDS).index("family")
 
 
 # Places: when a token was made, then its id. As text they sort as the listing does.
