@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._sql_speech import Speech
 
-__all__ = ["Connection", "Driver", "Values", "driver_for"]
+__all__ = ["Connection", "Driver", "Values", "codes", "driver_for"]
 
 Connection: TypeAlias = Any
 """A driver's own object."""
@@ -117,3 +117,9 @@ def driver_for(url: URL, *, statement_cache_size: int | None) -> Driver:
         msg = f"{url.drivername}:// needs a package more: pip install '{_PACKAGES[name]}'"
         raise ConfigurationError(msg) from error
     return cast("Driver", module.make(url, statement_cache_size=statement_cache_size))
+
+
+def codes(error: BaseException | None) -> set[object]:
+    """SQLSTATE, or MariaDB's number, of a driver's error or SQLAlchemy's; empty: it is neither."""
+    said = getattr(error, "orig", error)
+    return {getattr(said, "sqlstate", None), *getattr(said, "args", ())} - {None}

@@ -5,9 +5,11 @@ Every driver's error ends here, in ``answering``.
 
 from __future__ import annotations
 
+import asyncio
+import random
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -16,14 +18,14 @@ from sqlalchemy.util import greenlet_spawn
 
 from bearer_guard.errors import BearerGuardError, InvalidRequest, StoreUnavailable
 
+from ._sql_driver import codes
 from ._sql_fence import Replica, refuse_replica
 from ._sql_limit import Limit
 from ._sql_pool import Pool, new_engine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from sqlalchemy import Executable
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.pool import PoolProxiedConnection
 
@@ -34,6 +36,12 @@ __all__ = ["CALL_SECONDS", "Gateway", "Writing"]
 CALL_SECONDS: Final = 0.65  # a 503 must be out within a second
 _PATIENT_SECONDS: Final = 60.0  # migrations, and counting all tokens
 _ERROR_CHARACTERS: Final = 200
+# The server says for sure that nothing was committed: two transactions were in each other's way.
+_TAKEN_BACK: Final = {"40001", "40P01", 1213}
+_TRIES: Final = 5  # of a transaction, within the time of its call
+_PAUSE_SECONDS: Final = 0.02  # at most, before the next try
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +51,12 @@ class Writing:
     Attributes:
         connection: In which statements are executed.
         limit: To be renewed between the steps of a long one.
-        afterwards: Statements for when it is committed, and their values; nobody is told when one
-            of them fails.
+        afterwards: What is done when it is committed; nobody is told when that fails.
     """
 
     connection: AsyncConnection
     limit: Limit
-    afterwards: list[tuple[Executable, dict[str, str]]] = field(default_factory=list)
+    afterwards: list[Callable[[AsyncConnection], Awaitable[None]]] = field(default_factory=list)
 
 
 class Gateway:
@@ -114,20 +121,20 @@ class Gateway:
             with _lending(limit, _pooled(connection)):
                 yield connection
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Writing]:
-        """A transaction, committed at the end of the block; an exception takes it back.
+    async def write(self, work: Callable[[Writing], Awaitable[_T]]) -> _T:
+        """What ``work`` returns, once its transaction is committed; an exception takes it back.
+
+        Where the server takes it back, for the sake of another transaction, work is begun anew.
 
         Raises:
             StoreUnavailable: No answer. Whether it was committed is unknown.
         """
         pool = self._current()
-        async with self.answering() as limit, self._transaction(pool, limit) as writing:
-            yield writing
+        async with self.answering() as limit:
+            return await self._written(pool, limit, work)
 
-    @asynccontextmanager
-    async def writing_alone(self) -> AsyncIterator[Writing]:
-        """A transaction that locks the counter: one at a time in this process.
+    async def write_alone(self, work: Callable[[Writing], Awaitable[_T]]) -> _T:
+        """As ``write``, for what locks the counter: one at a time in this process.
 
         If all stood in line at the database instead, whoever has the lock would wait for the
         event loop in the middle of all the others, and everybody with it.
@@ -136,12 +143,27 @@ class Gateway:
             StoreUnavailable: No answer. Whether it was committed is unknown.
         """
         pool = self._current()
-        async with self.answering() as limit, pool.turn, self._transaction(pool, limit) as writing:
-            yield writing
+        async with self.answering() as limit, pool.turn:
+            return await self._written(pool, limit, work)
+
+    async def _written(
+        self, pool: Pool, limit: Limit, work: Callable[[Writing], Awaitable[_T]]
+    ) -> _T:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                async with self._transaction(pool, limit) as writing:
+                    return await work(writing)
+            except DBAPIError as error:
+                if tries == _TRIES or not codes(error) & _TAKEN_BACK:
+                    raise
+            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - jitter
 
     @asynccontextmanager
     async def _transaction(self, pool: Pool, limit: Limit) -> AsyncIterator[Writing]:
-        speech, refusal = self.driver.speech, None
+        speech = self.driver.speech
+        undone: Exception | None = None
         async with pool.engine.connect() as connection:
             writing = Writing(connection, limit)
             with _lending(limit, _pooled(connection)):
@@ -151,20 +173,24 @@ class Gateway:
                     try:
                         refuse_replica(told.fence)
                         yield writing
-                    except BearerGuardError as error:
-                        refusal = error
-                    await connection.exec_driver_sql("ROLLBACK" if refusal else "COMMIT")
+                        await connection.exec_driver_sql("COMMIT")
+                    except (BearerGuardError, DBAPIError) as error:
+                        if isinstance(error, DBAPIError) and not codes(error) & _TAKEN_BACK:
+                            raise
+                        undone = error
+                        await connection.exec_driver_sql("ROLLBACK")
                 except BaseException:
                     await connection.invalidate()  # the server takes back what was not committed
                     raise
-                await self._follow_up(writing)
-        if refusal is not None:
-            raise refusal
+                if undone is None:
+                    await self._follow_up(writing)
+        if undone is not None:
+            raise undone
 
     async def _follow_up(self, writing: Writing) -> None:
         try:
-            for statement, values in writing.afterwards:
-                await writing.connection.execute(statement, values)
+            for step in writing.afterwards:
+                await step(writing.connection)
         except self._failures:
             await writing.connection.invalidate()
 

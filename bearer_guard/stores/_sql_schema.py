@@ -16,6 +16,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from bearer_guard.errors import StoreUnavailable
 
+from ._sql_driver import codes
 from ._sql_tables import VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ async def version(connection: AsyncConnection) -> str | None:
     try:
         found = await connection.scalar(_VERSION)
     except ProgrammingError as error:
-        if _codes(error) & _MISSING:
+        if codes(error) & _MISSING:
             return None
         raise
     return None if found is None else str(found)
@@ -89,7 +90,7 @@ async def fill(gateway: Gateway) -> None:
         try:
             await migrate(gateway)
         except StoreUnavailable as error:
-            if not _codes(error.__cause__) & _RIVALS:
+            if not codes(error.__cause__) & _RIVALS:
                 raise
             failure = error
         async with gateway.reading() as connection:
@@ -114,12 +115,6 @@ async def migrate(gateway: Gateway) -> None:
             await connection.run_sync(_migrate)
     finally:
         _ALEMBIC.release()
-
-
-def _codes(error: BaseException | None) -> set[object]:
-    """SQLSTATE, or MariaDB's number of an error."""
-    said = getattr(error, "orig", None)
-    return {getattr(said, "sqlstate", None), *getattr(said, "args", ())} - {None}
 
 
 def _migrate(connection: Connection) -> None:

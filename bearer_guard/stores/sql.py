@@ -1,6 +1,6 @@
 """A store in an SQL database: PostgreSQL, MariaDB, MySQL, and what speaks their protocols.
 
-This module says what is done in which order, and what is one transaction. The statements are in
+What is one transaction, and in which order, is in ``_sql_changes``; the statements in
 ``_sql_tokens``, ``_sql_lookup``, ``_sql_log`` and ``_sql_people``; connections, time limits and the
 drivers' errors in ``_sql_gateway``.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from . import _sql_safety as safety
 from . import _sql_schema as schema
 from . import _sql_tokens as tokens
 from ._options import construct
-from ._rows import LOG_IDS, LOG_MS, encode_settings
+from ._sql_changes import CLEAN_MS, ChangesOfStore
 from ._sql_driver import driver_for
 from ._sql_fence import refuse_replica
 from ._sql_gateway import Gateway
@@ -54,11 +55,9 @@ if TYPE_CHECKING:
         StoreListener,
     )
 
-__all__ = ["SqlStore"]
+    from ._sql_gateway import Writing
 
-_CLEAN_MS: Final = (
-    LOG_MS // 10
-)  # a process looks once a minute whether there is old stuff to delete
+__all__ = ["SqlStore"]
 
 _log: Final = logging.getLogger("bearer_guard")
 
@@ -92,7 +91,6 @@ class SqlStore:
         if pool_size < 1 or (poll_interval is not None and poll_interval <= 0):
             raise ConfigurationError("pool_size and poll_interval must be positive")
         self.poll_interval: Final = poll_interval
-        self._clock: Final = clock
         self._unsafe: Final = unsafe
         self._announcer: Final = Announcer()
         driver = driver_for(url, statement_cache_size=statement_cache_size)
@@ -101,8 +99,9 @@ class SqlStore:
         self._lookup: Final = Lookup(self._gateway)
         self._poll: Final = log.Poll(self._gateway)
         self._hints: Final = Hints(self._gateway)
+        self._changes: Final = ChangesOfStore(self._speech, self._hints, clock)
         self._open = False
-        self._log_cleaned_ms = self._notes_cleaned_ms = 0
+        self._notes_cleaned_ms = 0
 
     @classmethod
     def from_url(cls, url: str, **options: object) -> SqlStore:
@@ -159,8 +158,7 @@ class SqlStore:
     async def add(self, record: TokenRecord) -> None:
         """Keep a new record."""
         with self._announcer.changing([record.id]):
-            async with self._gate().writing() as writing:
-                await tokens.add(writing.connection, record)
+            await self._gate().write(lambda writing: tokens.add(writing.connection, record))
 
     async def fetch(self, ids: Collection[UUID]) -> dict[UUID, TokenRecord]:
         """The records with these ids; unknown ids are left out."""
@@ -171,14 +169,9 @@ class SqlStore:
         """End a token's life at ``at_ms``, or leave it where it ends earlier already."""
         check_storable([reason])
         with self._announcer.changing([id]):
-            async with self._gate().writing_alone() as writing:
-                connection = writing.connection
-                revision = await log.lock_counter(connection)
-                changed = await tokens.end(connection, id, at_ms, reason)
-                if changed:
-                    await self._revise(connection, revision, [id.bytes])
-                    self._hints.send(writing, [id.bytes])
-                return await tokens.one(connection, id)
+            return await self._gate().write_alone(
+                lambda writing: self._changes.end(writing, id, at_ms, reason)
+            )
 
     async def end_all(
         self, owner: str, at_ms: int, *, family: UUID | None = None, reason: str = "deleted"
@@ -189,14 +182,11 @@ class SqlStore:
             if not storable(owner):
                 change.ids = ()
                 return 0
-            async with self._gate().writing_alone() as writing:
-                revision = await log.lock_counter(writing.connection)
-                ended, ids = await tokens.end_all(
-                    writing, self._speech, owner, family, at_ms=at_ms, reason=reason
+            ended, ids = await self._gate().write_alone(
+                lambda writing: self._changes.end_all(
+                    writing, owner, family, at_ms=at_ms, reason=reason
                 )
-                if ids:
-                    await self._revise(writing.connection, revision, ids)
-                    self._hints.send(writing, ids)
+            )
             change.ids = [UUID(bytes=bytes(id)) for id in ids]
             return ended
 
@@ -205,8 +195,10 @@ class SqlStore:
         rows = sorted(Touched(id.bytes, use.at_ms, _source(use.source)) for id, use in uses.items())
         gate = self._gate()
         for chunk in tokens.chunks(rows):
-            async with gate.writing() as writing:
-                await self._speech.touch(writing.connection, chunk)
+            await gate.write(partial(self._touch, chunk))
+
+    async def _touch(self, rows: Sequence[Touched], writing: Writing) -> None:
+        await self._speech.touch(writing.connection, rows)
 
     async def page(
         self, owner: str | None, after: str | None, limit: int, *, now_ms: int | None = None
@@ -223,12 +215,10 @@ class SqlStore:
         purged = 0
         while limit is None or purged < limit:
             most = tokens.CHUNK if limit is None else min(tokens.CHUNK, limit - purged)
-            async with self._gate().writing_alone() as writing:
-                await log.lock_counter(writing.connection)
-                ids = await tokens.dead(writing.connection, before_ms, most)
-                await tokens.delete_tokens(writing.connection, self._speech, ids)
-            purged += len(ids)
-            if len(ids) < most:
+            step = partial(self._changes.purge, before_ms=before_ms, most=most)
+            deleted = await self._gate().write_alone(step)
+            purged += deleted
+            if deleted < most:
                 break
         return purged
 
@@ -240,8 +230,9 @@ class SqlStore:
     async def remember_keys(self, ids: Collection[str]) -> frozenset[str]:
         """The key ids that the store was used with before this call."""
         check_storable(ids)
-        async with self._gate().writing_alone() as writing:
-            return await log.remember_keys(writing.connection, ids)
+        return await self._gate().write_alone(
+            lambda writing: log.remember_keys(writing.connection, ids)
+        )
 
     # What changed
 
@@ -258,19 +249,7 @@ class SqlStore:
     async def set_policy(self, policy: Policy) -> None:
         """Change the workspace's settings. Takes the next revision."""
         with self._announcer.changing():
-            async with self._gate().writing_alone() as writing:
-                revision = await log.lock_counter(writing.connection)
-                await log.write_settings(writing.connection, encode_settings(policy))
-                await self._revise(writing.connection, revision, [])
-
-    async def _revise(
-        self, connection: AsyncConnection, revision: int, ids: Sequence[bytes]
-    ) -> None:
-        now_ms = self._clock.now_ms()
-        await log.advance(connection, self._speech, revision, ids, now_ms)
-        if now_ms >= self._log_cleaned_ms + _CLEAN_MS:
-            self._log_cleaned_ms = now_ms  # first: should it fail, the next end has its peace
-            await log.trim(connection, now_ms)
+            await self._gate().write_alone(partial(self._changes.set_policy, policy=policy))
 
     # Accounts
 
@@ -290,12 +269,9 @@ class SqlStore:
     async def add_account(self, account: Account) -> bool:
         """Keep a new account; ``False``: the name is taken, and nothing was written."""
         with self._announcer.changing(None if account.disabled else ()):
-            async with self._gate().writing_alone() as writing:
-                revision = await log.lock_counter(writing.connection)
-                added = await people.add_account(writing.connection, account)
-                if added and account.disabled:
-                    await self._revise_owner(writing.connection, revision, account.name)
-        return added
+            return await self._gate().write_alone(
+                lambda writing: self._changes.add_account(writing, account)
+            )
 
     async def change_account(self, name: str, change: AccountChange) -> Account | None:
         """Change an account, all fields at once; ``None``: there is none."""
@@ -303,20 +279,9 @@ class SqlStore:
             gate = self._gate()
             if not storable(name):
                 return None
-            async with gate.writing_alone() as writing:
-                revision = await log.lock_counter(writing.connection)
-                both = await people.change_account(writing.connection, name, change)
-                if both is None:
-                    return None
-                before, after = both
-                if before.disabled != after.disabled:
-                    await self._revise_owner(writing.connection, revision, name)
-        return after
-
-    async def _revise_owner(self, connection: AsyncConnection, revision: int, owner: str) -> None:
-        now_ms = self._clock.now_ms()
-        ids = await tokens.live_ids(connection, owner, now_ms, LOG_IDS)
-        await self._revise(connection, revision, ids)
+            return await gate.write_alone(
+                lambda writing: self._changes.change_account(writing, name, change)
+            )
 
     # Notes
 
@@ -324,7 +289,7 @@ class SqlStore:
         """Keep a note; ``False``: an unexpired one of this key exists, and nothing was written."""
         async with self._gate().reading() as connection:
             added = await people.add_note(connection, key, note, now_ms)
-            if now_ms >= self._notes_cleaned_ms + _CLEAN_MS:
+            if now_ms >= self._notes_cleaned_ms + CLEAN_MS:
                 self._notes_cleaned_ms = now_ms
                 await people.forget_notes(connection, now_ms)
         return added

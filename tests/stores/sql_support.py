@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from bearer_guard.errors import StoreUnavailable
 from bearer_guard.record import TokenRecord
 from bearer_guard.stores import _sql_tokens as tokens
-from bearer_guard.stores._sql_gateway import CALL_SECONDS
+from bearer_guard.stores._sql_gateway import CALL_SECONDS, Writing
 from bearer_guard.stores.sql import SqlStore
 from tests.stores.servers import DRIVERS, Database, Mariadb, Postgresql, a_database
 
@@ -43,9 +43,12 @@ async def opened(url: str, **options: object) -> AsyncIterator[SqlStore]:
 
 async def add_all(store: SqlStore, records: Iterable[TokenRecord]) -> None:
     """Add many, in one transaction."""
-    async with store._gateway.writing() as writing:
+
+    async def add(writing: Writing) -> None:
         for record in records:
             await tokens.add(writing.connection, record)
+
+    await store._gateway.write(add)
 
 
 def in_haste(store: SqlStore) -> SqlStore:
@@ -70,3 +73,28 @@ async def until_it_answers(ask: Callable[[], Awaitable[object]], seconds: float 
     while (await outcome(ask()))[0] is not None:
         assert time.monotonic() - began < seconds
         await asyncio.sleep(0.02)
+
+
+@contextmanager
+def taken_back(database: Database, times: int, *, at: str) -> Iterator[None]:
+    """A server that takes so many transactions back, at the INSERT or at the COMMIT.
+
+    The sequence counts them, whatever is taken back.
+    """
+    database.sql(
+        f"""
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION take_back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('tries') <= {times} THEN
+                RAISE 'restart transaction' USING ERRCODE = '40001';
+            END IF;
+            RETURN NULL;
+        END $$;
+        CREATE CONSTRAINT TRIGGER take_back AFTER INSERT ON bearer_guard_log
+            DEFERRABLE INITIALLY {at} FOR EACH ROW EXECUTE FUNCTION take_back()
+        """
+    )
+    try:
+        yield
+    finally:
+        database.sql("DROP FUNCTION take_back CASCADE; DROP SEQUENCE tries")

@@ -12,6 +12,7 @@ import pytest
 from bearer_guard.errors import StoreUnavailable
 from bearer_guard.policy import Policy
 from bearer_guard.record import Use
+from bearer_guard.stores._sql_gateway import Writing
 from bearer_guard.stores._sql_log import lock_counter
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
@@ -131,10 +132,12 @@ async def test_who_vanished_with_the_counter_locked_does_not_stop_the_others(
 
 
 async def lock_and_vanish(store: SqlStore, proxy: FaultyProxy) -> None:
-    async with store._gateway.writing_alone() as writing:
+    async def work(writing: Writing) -> None:
         await lock_counter(writing.connection)
         await proxy.become(Fault.HALF_OPEN)
         await lock_counter(writing.connection)
+
+    await store._gateway.write_alone(work)
 
 
 async def added_until_refused(store: SqlStore) -> tuple[list[UUID], UUID]:

@@ -1,18 +1,19 @@
 """Transactions, snapshots and errors, as the gateway makes them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from bearer_guard.errors import InvalidRequest, StoreUnavailable
-from bearer_guard.stores._sql_gateway import CALL_SECONDS, Gateway
+from bearer_guard.stores._sql_gateway import CALL_SECONDS, Gateway, Writing
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
-from tests.stores.servers import Database
-from tests.stores.sql_support import in_haste, opened, outcome
+from tests.stores.servers import DRIVERS, Database, Postgresql, a_database
+from tests.stores.sql_support import in_haste, opened, outcome, taken_back
 
 COUNT = text("SELECT count(*) FROM bearer_guard_keys")
 INSERT = text("INSERT INTO bearer_guard_keys (id) VALUES ('k')")
@@ -40,16 +41,25 @@ async def test_a_connection_that_reads_keeps_no_snapshot(
 
 
 async def test_a_transaction_sees_what_others_commit(gateway: Gateway, database: Database) -> None:
-    async with gateway.writing() as writing:
+    async def look(writing: Writing) -> None:
         assert await writing.connection.scalar(COUNT) == 0
         database.sql("INSERT INTO bearer_guard_keys (id) VALUES ('k')")
         assert await writing.connection.scalar(COUNT) == 1
 
+    await gateway.write(look)
+
+
+async def insert(writing: Writing) -> None:
+    assert await writing.connection.scalar(COUNT) == 0
+    await writing.connection.execute(INSERT)
+
 
 async def insert_and_raise(gateway: Gateway, error: BaseException) -> None:
-    async with gateway.writing() as writing:
-        await writing.connection.execute(INSERT)
+    async def work(writing: Writing) -> None:
+        await insert(writing)
         raise error
+
+    await gateway.write(work)
 
 
 @pytest.mark.parametrize("error", [InvalidRequest("no"), KeyError("k"), asyncio.CancelledError()])
@@ -58,9 +68,7 @@ async def test_what_raises_is_taken_back(
 ) -> None:
     with pytest.raises(type(error)):
         await insert_and_raise(gateway, error)
-    async with gateway.writing() as writing:
-        assert await writing.connection.scalar(COUNT) == 0
-        await writing.connection.execute(INSERT)
+    await gateway.write(insert)
     assert len(database.sql("SELECT id FROM bearer_guard_keys")) == 1
 
 
@@ -69,6 +77,73 @@ async def test_a_refusal_keeps_the_connection(gateway: Gateway) -> None:
     with pytest.raises(InvalidRequest):
         await insert_and_raise(gateway, InvalidRequest("no"))
     assert gateway._current()._open == before
+
+
+# Transactions that the server takes back
+
+
+@pytest.fixture(params=["asyncpg", "psycopg"])
+def on_postgresql(request: pytest.FixtureRequest, postgresql: Postgresql) -> Iterator[Database]:
+    with a_database(postgresql, DRIVERS[request.param]) as database:
+        yield database
+
+
+@pytest.mark.parametrize("at", ["IMMEDIATE", "DEFERRED"])
+async def test_a_transaction_that_was_taken_back_is_begun_anew(
+    on_postgresql: Database, at: str
+) -> None:
+    record = a_record()
+    async with opened(on_postgresql.url()) as store:
+        await store.add(record)
+        cursor = (await store.changes(None)).cursor
+        connections = dict(store._gateway._current()._open)
+        with taken_back(on_postgresql, 2, at=at):
+            ended = await store.end(record.id, 5)
+        assert ended is not None
+        assert ended.ended_ms == 5
+        news = await store.changes(cursor)
+        assert (news.ids, news.cursor.revision) == ({record.id}, cursor.revision + 1)
+        assert store._gateway._current()._open == connections
+
+
+async def test_a_transaction_is_not_begun_anew_for_ever(on_postgresql: Database) -> None:
+    record = a_record()
+    async with opened(on_postgresql.url()) as store:
+        await store.add(record)
+        with taken_back(on_postgresql, 1_000, at="DEFERRED"):
+            with pytest.raises(StoreUnavailable, match="restart transaction"):
+                await store.end(record.id, 5)
+            [(tries,)] = on_postgresql.sql("SELECT last_value FROM tries")
+        assert tries == 5
+        assert (await store.fetch([record.id]))[record.id].ended_ms is None
+
+
+async def test_deadlocks_too_are_begun_anew(store: SqlStore, database: Database) -> None:
+    """Of two that lock the same rows in turn, the server takes one back."""
+    order, meeting = ["a", "b"], asyncio.Barrier(2)
+    await store.remember_keys(order)
+    lock = text("SELECT id FROM bearer_guard_keys WHERE id = :id FOR UPDATE")
+    begun = 0
+
+    async def lock_both(ids: list[str], writing: Writing) -> None:
+        nonlocal begun
+        begun += 1
+        await writing.connection.execute(lock, {"id": ids[0]})
+        if begun <= len(order):
+            await meeting.wait()
+        await writing.connection.execute(lock, {"id": ids[1]})
+
+    if not database.is_mariadb:
+        database.sql(f"ALTER DATABASE {database.name} SET deadlock_timeout = '50ms'")
+    async with opened(database.url()) as other:
+        await asyncio.gather(
+            store._gateway.write(partial(lock_both, order)),
+            other._gateway.write(partial(lock_both, order[::-1])),
+        )
+    assert begun == len(order) + 1
+
+
+# Errors
 
 
 async def test_a_statement_that_hangs_ends_in_time(gateway: Gateway, database: Database) -> None:

@@ -12,6 +12,7 @@ import pytest
 from bearer_guard.errors import StoreUnavailable
 from bearer_guard.store import Cursor
 from bearer_guard.stores._rows import LOG_IDS
+from bearer_guard.stores._sql_gateway import Writing
 from bearer_guard.stores._sql_log import lock_counter
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import ManualClock, a_record
@@ -188,11 +189,13 @@ async def test_the_counter_is_locked_until_the_transaction_ends(
     locked = asyncio.Event()
 
     async def lock(gateway_of: SqlStore, name: str, go_on: asyncio.Event) -> None:
-        async with gateway_of._gateway.writing_alone() as writing:
+        async def work(writing: Writing) -> None:
             await lock_counter(writing.connection)
             order.append(name)
             locked.set()
             await go_on.wait()
+
+        await gateway_of._gateway.write_alone(work)
 
     async with opened(database.url()) as other:
         first, second = asyncio.Event(), asyncio.Event()
