@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 import asyncpg
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi, PGDialect_asyncpg
 
+from ._sql_dialect import Kin
 from ._sql_driver import CONNECT_SECONDS
 from ._sql_speech import PostgresqlSpeech
 
@@ -24,6 +26,15 @@ __all__ = ["make"]
 _CACHED: Final = 100  # statements; asyncpg's own default
 
 
+class Dialect(Kin, PGDialect_asyncpg):
+    """SQLAlchemy's, for PostgreSQL's kin too."""
+
+    supports_statement_cache = True
+
+
+registry.register("postgresql.bearer_guard_asyncpg", __name__, "Dialect")
+
+
 class AsyncpgDriver:
     """asyncpg. The URL's parameters are its own, such as ``sslmode``.
 
@@ -33,7 +44,7 @@ class AsyncpgDriver:
             statements are then prepared without a name, and used at once.
     """
 
-    dialect: Final = "postgresql+asyncpg"
+    dialect: Final = "postgresql+bearer_guard_asyncpg"
     errors: Final = (
         asyncpg.PostgresError,
         asyncpg.InterfaceError,

@@ -18,6 +18,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from bearer_guard.errors import BearerGuardError, InvalidRequest, StoreUnavailable
 
+from ._sql_dialect import is_cockroachdb
 from ._sql_driver import codes
 from ._sql_fence import Replica, refuse_replica
 from ._sql_limit import Limit
@@ -198,12 +199,15 @@ class Gateway:
     async def patient(self) -> AsyncIterator[AsyncConnection]:
         """A connection of its own, in a transaction, for what may take a minute.
 
+        On CockroachDB in none: it changes tables by single statements.
+
         Raises:
             StoreUnavailable: No answer even so.
         """
         engine = new_engine(self.driver, poolclass=NullPool)
-        async with self.answering(_PATIENT_SECONDS), engine.connect() as lent:
-            connection = await lent.execution_options(isolation_level="READ COMMITTED")
+        async with self.answering(_PATIENT_SECONDS), engine.connect() as connection:
+            if not is_cockroachdb(connection.dialect):
+                await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
                 yield connection
 

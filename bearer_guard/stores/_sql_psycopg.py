@@ -7,7 +7,10 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 import psycopg
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 
+from ._sql_dialect import Kin
 from ._sql_driver import CONNECT_SECONDS
 from ._sql_speech import PostgresqlSpeech
 
@@ -23,6 +26,20 @@ __all__ = ["make"]
 _PREPARE_AFTER: Final = 5  # executions; psycopg's own default
 
 
+class Dialect(Kin, PGDialectAsync_psycopg):
+    """SQLAlchemy's, for PostgreSQL's kin too."""
+
+    supports_statement_cache = True
+
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> type[PGDialectAsync_psycopg]:  # noqa: ARG003
+        """This one, not SQLAlchemy's."""
+        return cls
+
+
+registry.register("postgresql.bearer_guard_psycopg", __name__, "Dialect")
+
+
 class PsycopgDriver:
     """psycopg. The URL's parameters are those of libpq.
 
@@ -32,7 +49,7 @@ class PsycopgDriver:
             nothing is prepared then.
     """
 
-    dialect: Final = "postgresql+psycopg_async"
+    dialect: Final = "postgresql+bearer_guard_psycopg"
     errors: Final = (psycopg.Error,)
 
     def __init__(self, url: URL, *, statement_cache_size: int | None) -> None:

@@ -61,6 +61,12 @@ _POSTGRESQL: Final = (
         "full_page_writes = on",
         bad=["off"],
     ),
+    _Rule(  # CockroachDB's
+        "default_transaction_use_follower_reads",
+        "answers are some seconds old, and ended tokens good for as long",
+        "default_transaction_use_follower_reads = off",
+        bad=["on"],
+    ),
     _Rule(
         "server_encoding",
         "names and descriptions of most languages can't be kept",

@@ -64,7 +64,7 @@ TOKENS: Final = Table(
     Column("description", long_text(), nullable=False),
     Column("scopes", long_text(), nullable=False),
     Column("networks", long_text(), nullable=False),
-    Column("family", fixed_bytes(16), nullable=False),
+    Column("family", fixed_bytes(16), nullable=False, quote=True),  # CockroachDB's keyword
     Column("parent", fixed_bytes(16)),
     Column("binding", long_bytes()),
     Column("created_ms", BigInteger, nullable=False),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import BINARY, VARBINARY, LargeBinary, String, Text, TypeDecorator
 from sqlalchemy.dialects.mysql import MEDIUMBLOB, MEDIUMTEXT
 
+from ._sql_dialect import is_cockroachdb
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
@@ -38,7 +40,7 @@ class Exact(TypeDecorator[str]):
         """The column's type on this server."""
         if dialect.name in MYSQL:
             return dialect.type_descriptor(VARBINARY(self.characters * _UTF8_BYTES))
-        return dialect.type_descriptor(String(collation="C"))
+        return dialect.type_descriptor(String(collation=None if is_cockroachdb(dialect) else "C"))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
         """What the driver is given."""

@@ -288,13 +288,16 @@ class Database:
         server: Which has it.
         name: Of the database; made here.
         driver: What stands after the scheme, as ``+psycopg``.
+        options: Of its making.
     """
 
-    def __init__(self, server: Postgresql | Mariadb, name: str, driver: str = "") -> None:
+    def __init__(
+        self, server: Postgresql | Mariadb, name: str, driver: str = "", options: str = ""
+    ) -> None:
         self.server: Final = server
         self.name: Final = name
         self._driver: Final = driver
-        server.sql(f"CREATE DATABASE {name}")
+        server.sql(f"CREATE DATABASE {name} {options}")
 
     def url(self, *, port: int | None = None, tail: str = "") -> str:
         """How clients reach it; ``port``: of a proxy in front of it."""
@@ -327,11 +330,34 @@ DRIVERS: Final = {"asyncpg": "+asyncpg", "psycopg": "+psycopg", "asyncmy": "+asy
 
 
 @contextmanager
-def a_database(server: Postgresql | Mariadb, driver: str = "") -> Iterator[Database]:
+def a_database(
+    server: Postgresql | Mariadb, driver: str = "", options: str = ""
+) -> Iterator[Database]:
     """A new database, without tables, deleted at the end."""
-    database = Database(server, f"t{secrets.token_hex(6)}", driver)
+    database = Database(server, f"t{secrets.token_hex(6)}", driver, options)
     try:
         yield database
     finally:
         force = "" if database.is_mariadb else " WITH (FORCE)"
         server.sql(f"DROP DATABASE {database.name}{force}")
+
+
+# What is not PostgreSQL's own comes first. LISTEN is a statement, and can't be taken away.
+_IMITATION: Final = """
+    ALTER DATABASE {name} SET search_path = public, pg_catalog;
+    CREATE FUNCTION public.version() RETURNS text LANGUAGE sql
+        AS $$ SELECT 'CockroachDB CCL v26.2.0' $$;
+    CREATE FUNCTION public.current_setting(name text) RETURNS text LANGUAGE sql
+        AS $$ SELECT CASE name WHEN 'server_version_num' THEN '130000'
+              ELSE pg_catalog.current_setting(name) END $$;
+    CREATE FUNCTION public.pg_notify(text, text) RETURNS void LANGUAGE plpgsql
+        AS $$ BEGIN RAISE 'unknown function: pg_notify()' USING ERRCODE = '42883'; END $$
+"""
+
+
+@contextmanager
+def an_imitation(server: Postgresql, driver: str = "") -> Iterator[Database]:
+    """A database of PostgreSQL that says it is CockroachDB, and like it compares text by bytes."""
+    with a_database(server, driver, "TEMPLATE template0 LOCALE 'C'") as database:
+        database.sql(_IMITATION.format(name=database.name))
+        yield database

@@ -17,7 +17,14 @@ from bearer_guard.testing._contract_base import Contract
 from bearer_guard.testing._contract_lists import PurgingContract
 from bearer_guard.testing._contract_records import EndingContract, KeepingContract
 from bearer_guard.testing._contract_settings import SettingsContract
-from tests.stores.servers import DRIVERS, Database, Mariadb, Postgresql, a_database
+from tests.stores.servers import (
+    DRIVERS,
+    Database,
+    Mariadb,
+    Postgresql,
+    a_database,
+    an_imitation,
+)
 from tests.stores.sql_support import add_all
 
 
@@ -112,4 +119,14 @@ class TestAsyncmy(InDatabase, StoreContract, AccountStoreContract, NoteStoreCont
     @classmethod
     def database(cls, mariadb: Mariadb) -> Iterator[Database]:
         with a_database(mariadb, DRIVERS["asyncmy"]) as database:
+            yield database
+
+
+class TestImitation(InDatabase, StoreContract, AccountStoreContract, NoteStoreContract):
+    """Not CockroachDB, but what is said to it: no collations, tables made in no transaction."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def database(cls, postgresql: Postgresql) -> Iterator[Database]:
+        with an_imitation(postgresql, DRIVERS["asyncpg"]) as database:
             yield database

@@ -14,8 +14,8 @@ from bearer_guard.stores._sql_driver import driver_for
 @pytest.mark.parametrize(
     ("scheme", "dialect"),
     [
-        ("postgresql", "postgresql+asyncpg"),
-        ("postgresql+psycopg", "postgresql+psycopg_async"),
+        ("postgresql", "postgresql+bearer_guard_asyncpg"),
+        ("postgresql+psycopg", "postgresql+bearer_guard_psycopg"),
         ("mysql", "mysql+asyncmy"),
         ("mariadb", "mysql+asyncmy"),
     ],

@@ -23,6 +23,7 @@ from tests.stores.servers import (
     Mariadb,
     Postgresql,
     a_database,
+    an_imitation,
     scratch,
 )
 from tests.stores.sql_support import add_all, in_haste, opened, until_it_answers
@@ -184,6 +185,40 @@ async def test_mariadb_has_no_hints(mariadb: Mariadb) -> None:
     with a_database(mariadb) as database:
         async with opened(database.url()) as store:
             assert store.hints() is None
+
+
+# On servers that speak PostgreSQL's protocol and have no channels
+
+
+async def test_a_server_without_listen_is_asked_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    driver = store._gateway.driver
+
+    async def listen(connection: object, *_: object) -> AsyncIterator[str | None]:
+        await driver.rows(connection, "LISTEN, of which it knows nothing", ())
+        yield None
+
+    monkeypatch.setattr(driver, "listen", listen)
+    hints = store.hints()
+    assert hints is not None
+    assert [ids async for ids in hints] == []
+    assert store.hints() is None
+    assert "has no LISTEN" in caplog.text
+
+
+async def test_a_server_without_pg_notify_is_told_once(postgresql: Postgresql) -> None:
+    with an_imitation(postgresql, DRIVERS["asyncpg"]) as database:
+        async with opened(database.url()) as store:
+            records = [a_record(), a_record()]
+            await add_all(store, records)
+            connections = dict(store._gateway._current()._open)
+            await store.end(records[0].id, 5)
+            assert store.hints() is None
+            database.sql("DROP FUNCTION public.pg_notify")  # what is behind it would be reached
+            await store.end(records[1].id, 5)
+            assert store._gateway._current()._open == connections
 
 
 # Behind a pooler that gives each transaction another connection

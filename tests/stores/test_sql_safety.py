@@ -10,6 +10,7 @@ GOOD = {
         "fsync": "on",
         "synchronous_commit": "on",
         "full_page_writes": "on",
+        "default_transaction_use_follower_reads": "off",
         "server_encoding": "UTF8",
     },
     "mysql": {
@@ -38,6 +39,7 @@ def test_what_a_server_does_not_have_is_not_held_against_it(dialect: str) -> Non
         ("postgresql", "fsync", "off", "error"),
         ("postgresql", "synchronous_commit", "off", "error"),
         ("postgresql", "full_page_writes", "off", "error"),
+        ("postgresql", "default_transaction_use_follower_reads", "on", "error"),
         ("postgresql", "server_encoding", "LATIN1", "error"),
         ("mysql", "innodb_flush_log_at_trx_commit", "0", "error"),
         ("mysql", "innodb_flush_log_at_trx_commit", "2", "error"),

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from bearer_guard.stores._sql_types import (
+    MYSQL,
     Exact,
     fixed_bytes,
     long_bytes,
@@ -65,8 +66,10 @@ def _table(name: str, *columns: Column[object]) -> None:
 def _index(table: str, what: str, columns: list[str]) -> None:
     indexed = f"bearer_guard_{table}"
     name = f"{indexed}_{what}"
-    # MySQL has no CREATE INDEX IF NOT EXISTS.
-    if name not in {index["name"] for index in inspect(op.get_bind()).get_indexes(indexed)}:
+    bind = op.get_bind()
+    if bind.dialect.name not in MYSQL:
+        op.create_index(name, indexed, columns, if_not_exists=True)
+    elif name not in {index["name"] for index in inspect(bind).get_indexes(indexed)}:
         op.create_index(name, indexed, columns)
 
 
@@ -99,7 +102,7 @@ def _tokens() -> None:
         Column("description", long_text(), nullable=False),
         Column("scopes", long_text(), nullable=False),
         Column("networks", long_text(), nullable=False),
-        Column("family", fixed_bytes(16), nullable=False),
+        Column("family", fixed_bytes(16), nullable=False, quote=True),  # CockroachDB's keyword
         Column("parent", fixed_bytes(16)),
         Column("binding", long_bytes()),
         Column("created_ms", BigInteger, nullable=False),
