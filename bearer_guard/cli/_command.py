@@ -70,6 +70,10 @@ _ADVICE: Final[dict[type[BaseException], str]] = {
     BearerGuardError: "",
 }
 _LOGINS: Final = "bearer_guard.logins"  # in ``Context.meta``
+_FAILURES: Final = (
+    "on failure, standard error ends with a line of JSON: error (refused, usage or unavailable) and"
+    " error_description."
+)
 
 
 class Failure(click.ClickException):
@@ -179,10 +183,19 @@ SHARED: Final[dict[str, TopOption]] = {
         is_flag=True,
         is_eager=True,  # but after the file: what is wrong with other options is said in JSON too
         callback=_note_json,
-        help="Print JSON, named as in the HTTP API; on failure, standard error ends with a line of"
-        " it: error (refused, usage or unavailable) and error_description.",
+        help=f"Print JSON, named as in the HTTP API; {_FAILURES}",
     ),
 }
+_PLACE: Final = (SHARED["store"], SHARED["keys_file"])
+# Of commands that print nothing that a program could want, and may yet be run by one.
+_JSON_FAILURES: Final = TopOption(
+    ["--json"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_note_json,
+    help=f"{_FAILURES[0].upper()}{_FAILURES[1:]}",
+)
 
 
 class Command(click.Command):
@@ -191,7 +204,8 @@ class Command(click.Command):
     Args:
         example: A line to paste.
         place: It works on a store: it has the options for one, and its function gets a ``Place``.
-        prints: It prints something that a program could want: it has ``--json``.
+        prints: It prints something that a program could want: its function is told of ``--json``,
+            which is about failures alone in the others.
         not_found: What to do where something is not there.
     """
 
@@ -206,9 +220,10 @@ class Command(click.Command):
         params: Sequence[click.Parameter] = (),
         **attributes: object,
     ) -> None:
-        wanted = {"store": place, "keys_file": place, "config": True, "json": prints}
+        json = SHARED["json"] if prints else _JSON_FAILURES
+        wanted = [*(_PLACE if place else ()), SHARED["config"], json]
         own = {param.name for param in params}  # the store may be an argument
-        shared = [SHARED[name] for name, wants in wanted.items() if wants and name not in own]
+        shared = [option for option in wanted if option.name not in own]
         super().__init__(
             name,
             params=[*params, *shared],

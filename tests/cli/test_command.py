@@ -33,6 +33,11 @@ SAMPLES = {
 }
 
 
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_each_command_takes_json_after_itself(path: tuple[str, ...]) -> None:
+    assert [param.name for param in LEAVES[path].params].count("json") == 1
+
+
 def needed(command: click.Command) -> list[str]:
     """Arguments that a command can't do without, made up."""
     words = []
@@ -171,6 +176,10 @@ def test_the_line_says_what_to_do(error: BearerGuardError, advice: str, bare: Cl
         (("--json", "--config", "nosuch.toml", "token", "list"), 2, "no file nosuch.toml"),
         (("token", "list", "--json", "--config", "nosuch.toml"), 2, "no file nosuch.toml"),
         (("--nosuch", "--json", "token", "list"), 2, "--nosuch"),
+        (("serve", "nosuch:app", "--json"), 2, "no module nosuch"),
+        (("--json", "serve", "nosuch:app"), 2, "no module nosuch"),
+        (("forward-auth", "--rule", "x", "--json"), 2, "a rule is PATH=SCOPE"),
+        (("demo", "--port", "0", "--json"), 2, "'--port'"),
     ],
 )
 def test_a_failure_is_json_too_where_json_is_asked_for(

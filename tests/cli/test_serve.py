@@ -7,9 +7,7 @@ import pytest
 
 from bearer_guard.cli import _serving
 from bearer_guard.cli._application import Service
-from tests.cli.support import Cli, ask, keywords_of, serving
-
-SERVE = ("serve",)
+from tests.cli.support import Cli, ask, serving
 
 
 def normal(text: str) -> str:
@@ -92,10 +90,3 @@ def test_port_and_realm_from_environment_and_file_reach_the_workers(cli: Cli) ->
         status, body = ask(port, "/env/apiAccessTokens")
         assert status == 401
         assert body["error"] == "unauthorized"
-
-
-def test_json_is_none_of_its_options(bare: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It prints nothing that a program could want; asked for before the command it does no harm."""
-    assert bare("serve", "a:b", "--json").exit_code == 2
-    keywords_of(SERVE, monkeypatch)
-    assert bare("--json", "serve", "a:b").exit_code == 0
