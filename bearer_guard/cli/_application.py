@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
@@ -33,6 +34,7 @@ from ._logins import logins_of, page_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -175,7 +177,8 @@ def load_app(name: str) -> ASGIApp:
     """The application that ``MODULE:APP`` names; the working directory is looked at first.
 
     Raises:
-        ConfigurationError: There is none. Whatever the module itself raises goes on as it is.
+        ConfigurationError: There is none. Where the module itself fails, its own part of the
+            traceback is printed first.
     """
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
@@ -184,10 +187,12 @@ def load_app(name: str) -> ASGIApp:
         sys.path.insert(0, here)
     try:
         found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise ConfigurationError(f"there is no module {error.name}, here or installed") from error
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            msg = f"there is no module {error.name}, here or installed"
+            raise ConfigurationError(msg) from error
+        traceback.print_exception(error.with_traceback(_from_its_own(error.__traceback__)))
+        raise ConfigurationError(f"the module {module} can't be imported: see above") from error
     try:
         app: ASGIApp = attrgetter(attribute)(found)
     except AttributeError as error:
@@ -195,6 +200,14 @@ def load_app(name: str) -> ASGIApp:
     if not callable(app):
         raise ConfigurationError(f"{name} is no ASGI application: it can't be called")
     return app
+
+
+def _from_its_own(frames: TracebackType | None) -> TracebackType | None:
+    """What is below the frames of ``load_app`` and of Python's import."""
+    above = (__file__, importlib.__file__, "<frozen importlib.")
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(above):
+        frames = frames.tb_next
+    return frames
 
 
 class _Beside:

@@ -433,11 +433,25 @@ def test_an_application_that_is_not_there_is_a_configuration_error(
         assemble(replace(service, app=name))
 
 
-def test_what_is_wrong_inside_the_module_keeps_its_own_error(service: Service) -> None:
-    del service
-    Path("broken_app.py").write_text("import nosuch_library\n")
-    with pytest.raises(ModuleNotFoundError, match="nosuch_library"):
-        load_app("broken_app:app")
+@pytest.mark.parametrize(
+    ("code", "files"),
+    [
+        ("import nosuch_library", ["broken_app.py"]),
+        ("import broken_part", ["broken_app.py", "broken_part.py"]),
+        ("from bearer_guard import Keyring; Keyring([])", ["broken_app.py", "keyring.py"]),
+        ("def (", ["broken_app.py"]),
+    ],
+)
+def test_what_is_wrong_inside_the_module_is_shown_from_there_on(
+    code: str, files: list[str], service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("broken_app.py").write_text(f"{code}\n")
+    Path("broken_part.py").write_text("1 / 0\n")
+    with pytest.raises(ConfigurationError, match="broken_app can't be imported: see above"):
+        assemble(replace(service, app="broken_app:app"))
+    lines = capsys.readouterr().err.splitlines()
+    paths = [line.split('"')[1] for line in lines if line.startswith('  File "')]
+    assert [Path(path).name for path in paths] == files
 
 
 def test_the_working_directory_comes_first(service: Service) -> None:
