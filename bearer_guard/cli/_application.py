@@ -17,9 +17,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from starlette.routing import Match, Route, Router
+from starlette.routing import Match, Router
 
 from bearer_guard import BearerGuard
+from bearer_guard.endpoints._route import MethodRoute
 from bearer_guard.endpoints.api import api_routes
 from bearer_guard.endpoints.forward_auth import forward_auth_app
 from bearer_guard.endpoints.health import health_routes, readiness
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from starlette.routing import Route
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from bearer_guard.events import Listener
@@ -170,7 +172,7 @@ def _guarded(route: Route, service: Service, verifier: Verifier) -> Route:
         staleness=service.staleness,
         realm=service.realm,
     )
-    return Route(route.path, guard, methods=["GET"])
+    return MethodRoute(route.path, guard, methods=["GET"])
 
 
 def load_app(name: str) -> ASGIApp:
@@ -255,4 +257,4 @@ def _opened_first(route: Route, verifier: Verifier) -> Route:
                 await verifier.ready()
             await answer(scope, receive, send)
 
-    return Route(route.path, Opened(), methods=route.methods)
+    return MethodRoute(route.path, Opened(), methods=route.methods)

@@ -18,11 +18,20 @@ from bearer_guard.verdict import Reason, quote, render
 from ._json import BodyTooLarge, NotJson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from bearer_guard.errors import IssueRefused
 
-__all__ = ["empty", "error", "json_answer", "refused", "too_many", "unauthorized", "why_not"]
+__all__ = [
+    "empty",
+    "error",
+    "json_answer",
+    "refused",
+    "too_many",
+    "unauthorized",
+    "why_not",
+    "wrong_method",
+]
 
 _NO_STORE: Final = {"cache-control": "no-store"}
 _UNAUTHORIZED: Final = 401
@@ -67,6 +76,12 @@ def error(
 ) -> Response:
     """An answer that says what is wrong: to programs by ``code``, to people by ``description``."""
     return json_answer({"error": code, "error_description": description}, status, headers)
+
+
+def wrong_method(allowed: Collection[str]) -> Response:
+    """The answer to a method that a path is not for (RFC 9110 section 15.5.6)."""
+    allow = {"allow": ", ".join(sorted(allowed))}
+    return error(405, "method_not_allowed", "another method is needed", allow)
 
 
 def why_not(refusal: IssueRefused) -> Response:

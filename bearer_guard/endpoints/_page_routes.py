@@ -30,6 +30,7 @@ from ._page_providers import METADATA, OIDC, SAML, ProviderPages
 from ._page_render import protect
 from ._page_site import ALL, CREATED, HOME, LOGIN, LOGOUT, NEW, PASSWORD, SETTINGS, USERS, Site
 from ._page_tokens import TokenPages
+from ._route import MethodRoute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +60,7 @@ def routes_of(store: Store, keyring: Keyring, options: PageOptions) -> list[Rout
     parts = _Parts(store, keyring, options)
     pages = parts.to_log_in() | parts.to_administer() | parts.of_tokens()
     routes = [Route(path, page) for path, page in pages.items()]
-    files = Route(f"{HOME}/static/{{name}}", _files(parts.site.renderer), methods=["GET"])
+    files = MethodRoute(f"{HOME}/static/{{name}}", _files(parts.site.renderer), methods=["GET"])
     return [files, *parts.documents(), *routes]
 
 
@@ -142,7 +143,7 @@ class _Parts:
             del request
             return Response(saml.metadata(), media_type="application/samlmetadata+xml")
 
-        return [Route(METADATA, metadata, methods=["GET"])]
+        return [MethodRoute(METADATA, metadata, methods=["GET"])]
 
     def _providers(self) -> tuple[dict[str, Path], list[tuple[str, str]]]:
         """The pages of the providers that there are, and the links to them."""

@@ -70,7 +70,6 @@ class Resource:
             raise FeatureOff("there is nothing here")
         handler = self._handlers.get(request.method)
         if handler is None:
-            allow = {"allow": ", ".join(sorted(self._handlers))}
-            return _answers.error(405, "method_not_allowed", "another method is needed", allow)
+            return _answers.wrong_method(self._handlers)
         who = await self._gate.who(request)
         return who if isinstance(who, Response) else await handler(request, who)

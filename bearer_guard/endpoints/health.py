@@ -9,18 +9,18 @@ import logging
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from starlette.routing import Route
-
 from bearer_guard.errors import StoreUnavailable
 from bearer_guard.tasks import ANSWER_SECONDS, Faults, time_limit
 
 from ._answers import json_answer
+from ._route import MethodRoute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import Route
 
     from bearer_guard.verify import Verifier
 
@@ -68,4 +68,4 @@ def health_routes(ready: Callable[[], Awaitable[object]]) -> list[Route]:
             return json_answer({"status": "unavailable"}, 503, {"retry-after": "1"})
         return json_answer({"status": "ok"})
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return [MethodRoute("/healthz", healthz), MethodRoute("/readyz", readyz)]

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Route
 
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.errors import InvalidRequest, StoreUnavailable
@@ -30,6 +29,7 @@ from bearer_guard.verdict import Reason
 
 from . import _answers
 from ._body import read_body
+from ._route import MethodRoute
 from ._signatures import PublicKeys
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from starlette.requests import Request
+    from starlette.routing import Route
 
     from bearer_guard.clock import Clock
     from bearer_guard.events import Listener
@@ -79,7 +80,7 @@ def leak_routes(
         ConfigurationError: The file has no such keys.
     """
     leaks = _Leaks(store, keyring, PublicKeys(keys), TokenForm(prefix), clock, listeners)
-    return [Route(path, leaks.serve, methods=["POST"])]
+    return [MethodRoute(path, leaks.serve, methods=["POST"])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Route
 
 from bearer_guard.errors import (
     ConfigurationError,
@@ -38,11 +37,13 @@ from bearer_guard.verdict import Reason, Refusal
 from . import _answers
 from ._body import read_form
 from ._callers import Callers
+from ._route import MethodRoute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
+    from starlette.routing import Route
 
     from bearer_guard.issuing import Issuer
     from bearer_guard.record import TokenInfo
@@ -83,9 +84,9 @@ def oauth_routes(
         ConfigurationError: The resource is no URL that RFC 9728 section 1.2 allows.
     """
     oauth = _OAuth(verifier, issuer, Callers(verifier, proxy_sso=proxy_sso, realm=realm))
-    routes = [
-        Route(f"{prefix}/introspect", partial(oauth.serve, oauth.introspect), methods=["POST"]),
-        Route(f"{prefix}/revoke", partial(oauth.serve, oauth.revoke), methods=["POST"]),
+    routes: list[Route] = [
+        MethodRoute(f"{prefix}/{name}", partial(oauth.serve, handler), methods=["POST"])
+        for name, handler in (("introspect", oauth.introspect), ("revoke", oauth.revoke))
     ]
     if resource is not None:
         lists = {
@@ -95,7 +96,7 @@ def oauth_routes(
         }
         metadata = {"resource": resource, **{name: of for name, of in lists.items() if of}}
         path = urlsplit(metadata_url(resource)).path
-        routes.append(Route(path, partial(_tell, json.dumps(metadata).encode())))
+        routes.append(MethodRoute(path, partial(_tell, json.dumps(metadata).encode())))
     return routes
 
 

@@ -111,6 +111,7 @@ def test_a_token_lives_through_the_whole_service(service: Service) -> None:
 OURS = [
     ("GET", "/healthz", 200),
     ("GET", "/readyz", 200),
+    ("POST", "/readyz", 405),
     ("GET", "/v4/apiAccessTokens", 200),
     ("PUT", "/v4/apiAccessTokens", 405),
     ("GET", "/v4/apiAccessTokens/nosuch", 404),
@@ -150,6 +151,16 @@ def test_the_routes_of_the_endpoints_never_reach_the_application(
         )
         assert answer.status_code == status
         assert '"path"' not in answer.text
+
+
+@pytest.mark.parametrize(("method", "path"), [(m, p) for m, p, status in OURS if status >= 400])
+def test_what_is_wrong_is_told_to_programs_in_one_form(
+    method: str, path: str, service: Service
+) -> None:
+    with client_of(service) as client:
+        answer = client.request(method, path, headers=bearer(client))
+        assert set(answer.json()) == {"error", "error_description"}
+        assert (answer.status_code == 405) == ("allow" in answer.headers)
 
 
 @pytest.mark.parametrize(
@@ -201,9 +212,10 @@ def test_what_needs_no_credentials_is_what_the_help_says(service: Service, alice
     assert "/forward-auth and below for a reverse proxy to ask; takes a Bearer token" in text
     assert "/access-tokens…, /login…, /logout the Access Tokens page" in text
     with client_of(service) as client:
-        for method, path, _ in OURS:
+        for method, path, with_token in OURS:
             status = client.request(method, path).status_code
-            assert status in ({200} if path in {"/healthz", "/readyz"} else {401, 405}), path
+            is_open = path in {"/healthz", "/readyz"}
+            assert status in ({with_token} if is_open else {401, 405}), path
         assert client.get("/").json()["user"] == ""
         assert client.get("/open/x").status_code == 200
         assert client.get("/open").status_code == 401

@@ -295,6 +295,7 @@ async def test_other_methods_are_not_allowed(world: World, url: str) -> None:
             answer = await client.request(method, url, headers=[bearer(world.service)])
             assert answer.status_code == 405
             assert answer.headers["allow"] == "POST"
+            assert answer.json()["error"] == "method_not_allowed"
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("down"), KeyringError("other keys")])
