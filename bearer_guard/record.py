@@ -38,6 +38,7 @@ class EndReason(StrEnum):
     REPLACED = "replaced"  # renewed without a grace
     LEAKED = "leaked"
     OWNER_GONE = "owner-gone"
+    TAMPERED = "tampered"  # no key vouched for the record, nor for the owner that it names
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,8 @@ async def _seals(at: Workplace, *, quiet: bool) -> list[Finding]:
         Finding(
             "error",
             f"{len(bad)} of {count} records were changed, or made with a key that is not here;"
-            f" they are refused: {_few([str(id) for id in bad])}",
+            f" they are refused: {_few([str(id) for id in bad])}. Put the key back, or end each by"
+            " `bearer-guard token delete ID`; `bearer-guard token purge` takes them out then",
         )
     ]
 

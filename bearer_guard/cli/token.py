@@ -12,6 +12,7 @@ import click
 
 from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.endpoints._format import iso, token_json
+from bearer_guard.record import EndReason
 
 from ._command import Command, refuse
 from ._terminal import counted, date, note, print_json, print_table, progress, read_secret
@@ -197,9 +198,15 @@ async def show(place: Place, *, token_id: UUID, json: bool) -> None:
 )
 @click.argument("token_id", metavar="ID", type=TokenId())
 async def delete(place: Place, *, token_id: UUID, json: bool) -> None:
-    """End a token, for good: every process refuses it within its bound."""
+    """End a token, for good: every process refuses it within its bound.
+
+    That goes for a record that was tampered with, too: no process accepts it, and once it has ended
+    `bearer-guard token purge` takes it out of the store.
+    """
     async with place.open() as at:
-        await at.issuer().delete(operator(), token_id)
+        reason = await at.issuer().delete(operator(), token_id)
+    if reason is EndReason.TAMPERED:
+        note("Warning: the record was changed, or made with a key that is not here.")
     if json:
         print_json({"deleted": 1})
     else:

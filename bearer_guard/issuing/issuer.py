@@ -213,17 +213,27 @@ class Issuer:
             raise NotFound("there is no such token")
         return record
 
-    async def delete(self, principal: Principal, token_id: UUID | str) -> None:
+    async def delete(self, principal: Principal, token_id: UUID | str) -> EndReason:
         """End a token at once, for good: one's own, or anybody's for an administrator.
+
+        A record that no key vouches for is an administrator's to end, whatever it says itself of
+        an owner or an end: it was refused before, and a purge takes it out then.
+
+        Returns:
+            Why it has ended: ``DELETED``, or ``TAMPERED`` for such a record.
 
         Raises:
             NotFound: There is none, it has ended already, or it is somebody else's.
         """
-        record = await self.get(principal, token_id)
+        record = await self._stored(token_id)
+        if record is None or not self._may_end(principal, record):
+            raise NotFound("there is no such token")
         now_ms = self._clock.now_ms()
         at_ms = now_ms if record.ended_ms is None else min(now_ms, record.ended_ms)
-        if not await self._end(principal, record, at_ms, EndReason.DELETED):
+        reason = EndReason.DELETED if self._keyring.sealed(record) else EndReason.TAMPERED
+        if not await self._end(principal, record, at_ms, reason):
             raise NotFound("there is no such token")
+        return reason
 
     async def delete_all(self, principal: Principal, owner: str) -> int:
         """End all tokens of an owner at once, expired ones too.
@@ -299,18 +309,27 @@ class Issuer:
         draft = Draft(length_ms=length, description=description, scopes=scopes, networks=networks)
         return draft.record(principal, self._clock.now_ms())
 
-    async def _find(self, token_id: UUID | str) -> TokenRecord | None:
-        """The record, if its seal holds and it has not ended."""
+    async def _stored(self, token_id: UUID | str) -> TokenRecord | None:
+        """The record, whatever has become of it."""
         await self._mint.check_keys()
         try:
             id = token_id if isinstance(token_id, UUID) else UUID(token_id)
         except (ValueError, TypeError, AttributeError):  # no id, whatever it is
             return None
-        record = (await self._store.fetch([id])).get(id)
+        return (await self._store.fetch([id])).get(id)
+
+    async def _find(self, token_id: UUID | str) -> TokenRecord | None:
+        """The record, if its seal holds and it has not ended."""
+        record = await self._stored(token_id)
         if record is None or not self._keyring.sealed(record):
             return None
+        return None if record.ended(self._clock.now_ms()) else record
+
+    def _may_end(self, principal: Principal, record: TokenRecord) -> bool:
+        if not self._keyring.sealed(record):
+            return principal.admin
         ended = record.ended(self._clock.now_ms())
-        return None if ended else record
+        return not ended and (principal.admin or record.owner == principal.name)
 
     async def _owned(self, principal: Principal, token_id: UUID | str) -> TokenRecord:
         record = await self._find(token_id)

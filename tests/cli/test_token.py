@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import click
 import pytest
@@ -230,6 +230,19 @@ def test_a_tampered_token_is_refused(alice: Cli) -> None:
     with closing(sqlite3.connect("bearer-guard.db")) as database, database:
         database.execute("UPDATE tokens SET owner = 'root'")
     assert verify(alice, value)["reason"] == "tampered"
+
+
+def test_a_tampered_record_can_be_ended_and_taken_out(alice: Cli) -> None:
+    made = [alice.create_token("alice")["tokenInfo"]["tokenId"] for _ in range(2)]
+    with closing(sqlite3.connect("bearer-guard.db")) as database, database:
+        database.execute("UPDATE tokens SET scopes = '5' WHERE id = ?", (UUID(made[0]).bytes,))
+    assert "`bearer-guard token delete ID`" in alice("store", "check").stdout
+    result = alice("token", "delete", made[0])
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Warning: the record was changed")
+    assert alice.json("token", "purge") == {"purged": 1}
+    assert alice("store", "check").exit_code == 0
+    assert "Warning" not in alice("token", "delete", made[1]).stderr
 
 
 def test_no_command_takes_a_token_as_an_argument(alice: Cli) -> None:

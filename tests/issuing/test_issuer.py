@@ -22,11 +22,13 @@ from bearer_guard.errors import (
     NotFound,
     StoreUnavailable,
 )
+from bearer_guard.events import TokenEnded
 from bearer_guard.issuing import Issuer, Principal
 from bearer_guard.issuing.issuer import EVERYBODY
 from bearer_guard.judge import judge
 from bearer_guard.keyring import Keyring
 from bearer_guard.policy import Policy
+from bearer_guard.record import EndReason
 from bearer_guard.stores.memory import MemoryStore
 from bearer_guard.testing import ManualClock
 from bearer_guard.token import TokenForm
@@ -238,6 +240,37 @@ async def test_invariant_15_a_row_whose_owner_was_changed_is_nobodys(bench: Benc
     for call in (bench.issuer.get, bench.issuer.delete, bench.issuer.renew):
         with pytest.raises(NotFound):
             await call(ALICE, forged.id)
+
+
+async def test_what_was_tampered_with_is_an_administrators_to_end(bench: Bench) -> None:
+    issued = await bench.issuer.create(ALICE, lifetime=HOUR)
+    bad = replace(issued.record, id=uuid4(), scopes=("all",))
+    lie = replace(bad, id=uuid4(), ended_ms=2**53, end_reason="deleted")
+    for record in (bad, lie):
+        await bench.store.add(record)
+        with pytest.raises(NotFound):
+            await bench.issuer.delete(ALICE, record.id)
+        with pytest.raises(NotFound):
+            await bench.issuer.get(ROOT, record.id)
+        assert await bench.issuer.delete(ROOT, record.id) is EndReason.TAMPERED
+        assert (await bench.stored(record)).ended_ms == bench.clock.now_ms()
+        event = bench.told.events[-1]
+        assert isinstance(event, TokenEnded)
+        assert (event.token_id, event.reason, event.by) == (record.id, "tampered", "root")
+    assert await bench.issuer.delete(ROOT, issued.record.id) is EndReason.DELETED
+
+
+async def test_what_was_tampered_with_does_not_come_alive_when_it_is_put_right(
+    bench: Bench,
+) -> None:
+    """As when the key that was missing is put back: an end is for good."""
+    issued = await bench.issuer.create(ALICE, lifetime=HOUR)
+    other = Keyring.generate()
+    elsewhere = Issuer(bench.store, other, clock=bench.clock, listeners=[])
+    await bench.store.remember_keys([*bench.keyring.ids, *other.ids])
+    assert await elsewhere.delete(ROOT, issued.record.id) is EndReason.TAMPERED
+    with pytest.raises(NotFound):
+        await bench.issuer.get(ALICE, issued.record.id)
 
 
 async def test_a_renewed_token_is_like_the_old_one(bench: Bench) -> None:

@@ -258,6 +258,26 @@ async def test_a_tampered_token_can_be_purged(store: RedisStore, admin: redis.Re
     assert (await store.page("alice", None, 5)).records == []
 
 
+@pytest.mark.parametrize("damage", ["no hash", "another key"])
+async def test_a_tampered_token_that_was_ended_can_be_purged(
+    store: RedisStore, admin: redis.Redis, damage: str
+) -> None:
+    record = a_record(expires_ms=None)
+    await store.add(record)
+    await store.add(a_record(key_id="another", expires_ms=None))
+    cursor = (await store.changes(None)).cursor
+    if damage == "no hash":
+        admin.delete(key_of(record))
+        admin.set(key_of(record), damage)
+    else:
+        admin.hset(key_of(record), TOKEN_FIELDS["key_id"], "another")
+    assert await store.purge(10) == 0
+    assert await store.end(record.id, 5) is not None
+    assert (await store.changes(cursor)).ids == {record.id}
+    assert await store.purge(10) == 1
+    assert await store.fetch([record.id]) == {}
+
+
 async def test_an_owner_who_was_swapped_ends_with_nobody_elses(
     store: RedisStore, admin: redis.Redis
 ) -> None:

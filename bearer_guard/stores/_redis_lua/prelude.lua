@@ -60,12 +60,14 @@ local function ends_earlier(token, at, reason)
   return tonumber(at) == known and before(reason, token[AT.end_reason] or '')
 end
 
--- The index goes first, then the log, then the token: whatever is said to have ended was logged.
+-- The index goes first, then the log, then the token: whatever is said to have ended was logged. Which
+-- key's index it is in is not for the token to say: somebody may have been at it.
 local function note_death(id, token, at)
   local expires = tonumber(token[AT.expires_ms])
   local death = expires and expires < tonumber(at) and expires or at
-  local key_id = token[AT.key_id]
-  if key_id then redis.call('ZADD', key('key', key_id), 'XX', death, id) end
+  for _, key_id in ipairs(redis.call('SMEMBERS', BASE .. 'keys')) do
+    redis.call('ZADD', key('key', key_id), 'XX', death, id)
+  end
 end
 
 local function set_end(id, at, reason)
