@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tests.stores.servers import Database, Postgresql, run
+from tests.stores.servers import Database, Server, run
 from tests.support import StartError, require
 
 WAL_SEGMENT: Final = 16 * 2**20  # bytes, of the files that PostgreSQL's WAL is kept in
@@ -23,13 +23,12 @@ _BALLAST: Final = """
 
 
 def fill(database: Database) -> None:
-    """Let the table of tokens grow no more, while all else can be written."""
-    assert isinstance(database.server, Postgresql)
+    """Let the table of tokens in a PostgreSQL grow no more, while all else can be written."""
     database.sql(_BALLAST)
     limit_files(database.server, str(WAL_SEGMENT))
 
 
-def limit_files(server: Postgresql, size: str = "unlimited") -> None:
+def limit_files(server: Server, size: str = "unlimited") -> None:
     """Let no file of a server grow beyond so many bytes; by default: as far as it likes."""
     program = require("prlimit", "util-linux")
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -314,6 +314,13 @@ class Database:
     @property
     def is_mariadb(self) -> bool:
         return isinstance(self.server, Mariadb)
+
+
+@contextmanager
+def a_database_of(server: AbstractContextManager[Postgresql | Mariadb]) -> Iterator[Database]:
+    """A database that has a server for itself, such as ``a_postgresql()``."""
+    with server as started:
+        yield Database(started, "own")
 
 
 _WIPE: Final = """

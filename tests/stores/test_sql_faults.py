@@ -18,7 +18,7 @@ from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
 from tests.faults import Fault, FaultyProxy, faulty_proxy
 from tests.stores.full_disk import fill, limit_files
-from tests.stores.servers import Database, a_postgresql
+from tests.stores.servers import Database, a_database_of, a_postgresql
 from tests.stores.sql_support import in_haste, opened, outcome, until_it_answers
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
@@ -153,8 +153,7 @@ async def added_until_refused(store: SqlStore) -> tuple[list[UUID], UUID]:
 
 
 async def test_a_full_disk_is_store_unavailable_and_loses_nothing_that_was_acknowledged() -> None:
-    with a_postgresql() as server:
-        database = Database(server, "own")
+    with a_database_of(a_postgresql()) as database:
         async with opened(database.url()) as store:
             old = a_record()
             await store.add(old)
@@ -163,12 +162,12 @@ async def test_a_full_disk_is_store_unavailable_and_loses_nothing_that_was_ackno
             added, refused = await added_until_refused(store)
             end, _ = await outcome(store.end(old.id, 5))  # its page may have room for that
             assert set(await store.fetch([*added, refused])) == set(added)  # reads are answered
-            limit_files(server)
+            limit_files(database.server)
             await store.add(a_record())  # with space again, at once
-            limit_files(server, "0")  # no WAL either: PostgreSQL ends
+            limit_files(database.server, "0")  # no WAL either: PostgreSQL ends
             assert (await outcome(store.add(a_record())))[0] is StoreUnavailable
-            server.kill()
-            server.start()  # with space again
+            database.server.kill()
+            database.server.start()  # with space again
             await until_it_answers(lambda: store.add(a_record()))
             found = await store.fetch([old.id, *added, refused])
             assert set(found) == {old.id, *added}

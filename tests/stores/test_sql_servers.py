@@ -19,6 +19,7 @@ from tests.issuing.logins.certificates import Authority
 from tests.stores.servers import (
     NOBODY,
     Database,
+    a_database_of,
     a_mariadb,
     a_postgresql,
     scratch,
@@ -31,9 +32,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(params=["postgresql", "mariadb"])
 def own(request: pytest.FixtureRequest) -> Iterator[Database]:
-    make = a_mariadb if request.param == "mariadb" else a_postgresql
-    with make() as server:
-        yield Database(server, "own")
+    server = a_mariadb() if request.param == "mariadb" else a_postgresql()
+    with a_database_of(server) as database:
+        yield database
 
 
 WRITER: Final = """
@@ -110,15 +111,14 @@ async def test_a_standby_is_refused_and_its_connections_are_not_kept() -> None:
 
 async def test_an_old_primary_is_not_believed() -> None:
     """It became a standby of another under a store that is open: same address, older answers."""
-    with a_postgresql() as server:
-        database = Database(server, "own")
+    with a_database_of(a_postgresql()) as database:
         async with opened(database.url()) as store:
             record = a_record()
             await store.add(record)
             cursor = (await store.changes(None)).cursor
-            server.stop()
-            (server.folder / "data" / "standby.signal").touch()
-            server.start()
+            database.server.stop()
+            (database.server.folder / "data" / "standby.signal").touch()
+            database.server.start()
             calls = {
                 "fetch": store.fetch([record.id]),
                 "fetch an unknown one": store.fetch([uuid4()]),
@@ -134,20 +134,19 @@ async def test_an_old_primary_is_not_believed() -> None:
             }
             outcomes = {name: (await outcome(call))[0] for name, call in calls.items()}
             assert {name for name, error in outcomes.items() if error is None} == set()
-            (server.folder / "data" / "standby.signal").unlink()
-            server.stop()
-            server.start()
+            (database.server.folder / "data" / "standby.signal").unlink()
+            database.server.stop()
+            database.server.start()
             await until_it_answers(lambda: store.fetch([record.id]))
 
 
 async def test_a_mariadb_that_is_read_only_is_not_believed() -> None:
-    with a_mariadb() as server:
-        database = Database(server, "own")
+    with a_database_of(a_mariadb()) as database:
         async with opened(database.url()) as store:
             record = a_record()
             await store.add(record)
             cursor = (await store.changes(None)).cursor
-            server.sql("SET GLOBAL read_only = 1")
+            database.sql("SET GLOBAL read_only = 1")
             for call in (
                 store.fetch([uuid4()]),
                 store.fetch([record.id, uuid4()]),
@@ -157,18 +156,17 @@ async def test_a_mariadb_that_is_read_only_is_not_believed() -> None:
                 store.end(record.id, 5),
             ):
                 assert (await outcome(call))[0] is StoreUnavailable
-            server.sql("SET GLOBAL read_only = 0")
+            database.sql("SET GLOBAL read_only = 0")
             await store.end(record.id, 5)
 
 
 async def test_a_database_that_takes_no_writes_still_answers_reads() -> None:
     """A full disk is often handled so; there is no other primary, and what is read is true."""
-    with a_postgresql() as server:
-        database = Database(server, "own")
+    with a_database_of(a_postgresql()) as database:
         async with opened(database.url()) as store:
             record = a_record()
             await store.add(record)
-        server.sql("ALTER DATABASE own SET default_transaction_read_only = on")
+        database.sql("ALTER DATABASE own SET default_transaction_read_only = on")
         async with opened(database.url()) as store:
             assert (await outcome(store.end(record.id, 5)))[0] is StoreUnavailable
             assert await store.fetch([record.id]) == {record.id: record}
@@ -211,8 +209,7 @@ async def open_and_ask(store: SqlStore) -> set[type[BaseException] | None]:
 async def test_a_postgresql_that_may_lose_revocations_is_refused(
     setting: str, fix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with a_postgresql(setting) as server:
-        database = Database(server, "own")
+    with a_database_of(a_postgresql(setting)) as database:
         with pytest.raises(ConfigurationError, match=fix):
             await SqlStore.from_url(database.url()).open()
         async with opened(database.url(tail="?unsafe=allow")) as store:
@@ -224,12 +221,11 @@ async def test_a_postgresql_that_may_lose_revocations_is_refused(
 async def test_a_mariadb_that_may_lose_revocations_is_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with a_mariadb("--log-bin", "--binlog-format=MIXED") as server:
-        database = Database(server, "own")
+    with a_database_of(a_mariadb("--log-bin", "--binlog-format=MIXED")) as database:
         async with opened(database.url()) as store:
             await store.add(a_record())
         assert "set sync_binlog = 1" in caplog.text
-        server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+        database.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
         with pytest.raises(ConfigurationError, match="innodb_flush_log_at_trx_commit = 1"):
             await SqlStore.from_url(database.url()).open()
         async with opened(database.url(), unsafe="allow"):
@@ -246,8 +242,7 @@ async def test_a_mariadb_with_bad_habits_is_made_to_behave() -> None:
         "--character-set-server=latin1",
         "--collation-server=latin1_swedish_ci",
     ]
-    with a_mariadb(*habits) as server:
-        database = Database(server, "own")
+    with a_database_of(a_mariadb(*habits)) as database:
         async with opened(database.url()) as store, opened(database.url()) as other:
             record = a_record(owner="a" * 256, description="\U0001f511")
             await store.add(record)
@@ -257,7 +252,7 @@ async def test_a_mariadb_with_bad_habits_is_made_to_behave() -> None:
                 assert (await other.fetch([record.id]))[record.id].ended_ms == at_ms
             with pytest.raises(Exception, match="too long"):
                 await store.add(a_record(owner="a" * 1025))
-            tables = server.sql("SHOW TABLE STATUS", database="own")
+            tables = database.sql("SHOW TABLE STATUS")
             assert {row[1] for row in tables if row[0] != "bearer_guard_version"} == {"InnoDB"}
 
 
@@ -283,8 +278,9 @@ def secure(authorities: list[Authority]) -> Iterator[Database]:
         if os.geteuid() == 0:
             account = pwd.getpwnam(NOBODY)
             os.chown(own_key, account.pw_uid, account.pw_gid)
-        with a_mariadb(f"--ssl-cert={cert}", f"--ssl-key={own_key}") as server:
-            yield Database(server, "own")
+        options = (f"--ssl-cert={cert}", f"--ssl-key={own_key}")
+        with a_database_of(a_mariadb(*options)) as database:
+            yield database
 
 
 def secure_url(database: Database, authority: Authority, host: str = LOOPBACK) -> str:
