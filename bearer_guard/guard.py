@@ -230,8 +230,8 @@ def _scope_set(scopes: Collection[str], *, optional: bool) -> frozenset[str]:
     wanted = frozenset(scopes)
     if wanted and optional:
         raise ConfigurationError(
-            "scopes are needed for every request, and optional lets some pass without any:"
-            " give one of the two"
+            "scopes are needed for every request, and optional lets some pass without a token:"
+            " leave out optional, or ask for the scopes in the views instead"
         )
     if not all(map(is_scope, wanted)):
         raise ConfigurationError("each of scopes is one word, as in RFC 6749 section 3.3")
