@@ -30,7 +30,8 @@ async def init(place: Place, *, json: bool) -> None:
     """
     made, key_ids = await make(place)
     if json:
-        print_json({"keysFile": str(place.keys_file) if made else None, "keyIds": key_ids})
+        keys_file = None if place.keys_text else str(place.keys_file)
+        print_json({"keysFile": keys_file, "keysFileMade": made, "keyIds": key_ids})
         return
     if made:
         note(f"Made the key file {place.keys_file}: keep a copy apart from the store's backups.")

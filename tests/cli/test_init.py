@@ -30,13 +30,23 @@ def test_the_keys_stand_beside_the_database(bare: Cli) -> None:
 
 def test_doing_it_again_changes_nothing(cli: Cli) -> None:
     before = KEYS.read_text()
-    assert cli.json("init") == {"keysFile": None, "keyIds": list(Keyring.from_text(before).ids)}
+    ids = list(Keyring.from_text(before).ids)
+    said = {"keysFile": "bearer-guard.keys", "keysFileMade": False, "keyIds": ids}
+    assert cli.json("init") == said
     assert KEYS.read_text() == before
+    assert cli.json("init", "--store", "sqlite:///new.db") == said
+
+
+def test_it_tells_programs_where_the_keys_are(bare: Cli) -> None:
+    said = bare.json("init")
+    ids = list(Keyring.from_file(KEYS).ids)
+    assert said == {"keysFile": "bearer-guard.keys", "keysFileMade": True, "keyIds": ids}
 
 
 def test_keys_of_the_environment_need_no_file(bare: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BEARER_GUARD_KEYS", Keyring.new_key())
-    assert bare("init").exit_code == 0
+    said = bare.json("init")
+    assert (said["keysFile"], said["keysFileMade"]) == (None, False)
     assert not KEYS.exists()
 
 
