@@ -376,6 +376,12 @@ _ADAPTERS: Final = {
 }
 
 
+_NO_SCHEME: Final = (
+    "the URL of the store begins with no scheme: a file is sqlite:///relative/path or"
+    " sqlite:////absolute/path"
+)
+
+
 def extra_of(scheme: str) -> str:
     """The extra that brings what stores of this scheme need."""
     return {"postgres": "postgresql", "mariadb": "mysql", "rediss": "redis"}.get(scheme, scheme)
@@ -402,9 +408,9 @@ def open_store(url: str, **options: object) -> Store:
         msg = "the URL of the store can't be read: encode [ and ] in a password as %5B and %5D"
         raise ConfigurationError(msg) from None
     if scheme not in _ADAPTERS:
-        known = ", ".join(sorted(_ADAPTERS))
-        msg = f"no store for URLs that begin with {scheme!r}; the schemes are {known}"
-        raise ConfigurationError(msg)
+        # The URL itself is not shown here either.
+        what = f"no store for URLs that begin with {scheme!r}" if scheme else _NO_SCHEME
+        raise ConfigurationError(f"{what}; the schemes are {', '.join(sorted(_ADAPTERS))}")
     module, _, name = _ADAPTERS[scheme].partition(":")
     try:
         adapter = getattr(importlib.import_module(module), name)

@@ -81,7 +81,8 @@ class SqliteStore:
         parts = urlsplit(url)
         path = unquote(parts.path)[1:]
         odd = parts.netloc or parts.query or parts.fragment or "\0" in path
-        if parts.scheme != "sqlite" or odd or path in {"", ":memory:"}:
+        slashes = url.lower().startswith("sqlite:///")
+        if not slashes or odd or path in {"", ":memory:"}:
             msg = (
                 "the URL of a SQLite store is sqlite:///relative/path or sqlite:////absolute/path,"
                 " with % escapes for ? and #; for a store in memory there is memory://"

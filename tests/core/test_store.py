@@ -29,6 +29,15 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         open_store(url)
 
 
+@pytest.mark.parametrize("url", ["", "tokens.db", "/var/tokens.db", "./t.db", "u:s3cret@host/db"])
+def test_a_path_is_told_how_to_become_a_url_and_is_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_store(url)
+    assert ("sqlite:///relative/path" in str(caught.value)) == ("@" not in url)
+    assert "tokens.db" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_missing_package_is_named_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "bearer_guard.stores.redis", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'bearer-guard\[redis\]'"):

@@ -109,6 +109,8 @@ async def test_an_absolute_path_has_a_slash_more(tmp_path: Path, name: str) -> N
         "sqlite://",
         "sqlite:///",
         "sqlite://tokens.db",
+        "sqlite:tokens.db",
+        "sqlite:/tokens.db",
         "sqlite:///:memory:",
         "sqlite:///a.db?timeout=5",
         "sqlite:///a.db#x",
