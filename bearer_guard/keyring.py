@@ -64,7 +64,7 @@ class Keyring:
         KeyringError: There is none, one has another length, or two are the same.
     """
 
-    __slots__ = ("_masters", "_tag_macs", "ids")
+    __slots__ = ("_masters", "_tag_macs", "ids", "source")
 
     def __init__(self, masters: Sequence[bytes]) -> None:
         if not masters:
@@ -80,6 +80,8 @@ class Keyring:
         #: The public ids of the keys, newest first.
         self.ids: Final = tuple(self._masters)
         self._tag_macs: Final = tuple(keys.tag for keys in self._masters.values())
+        #: Where the keys came from, for people: a variable or a file. Empty: nobody has said.
+        self.source = ""
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a keyring can't be pickled: its keys would be in the file")
@@ -93,16 +95,25 @@ class Keyring:
         return cls([secrets.token_bytes(MASTER_BYTES)])
 
     @classmethod
-    def from_text(cls, text: str) -> Keyring:
+    def from_text(cls, text: str, *, source: str = "") -> Keyring:
         """The keys in ``text``: base64url, newest first, between white space or commas.
 
         What follows a ``#`` on a line is a comment.
+
+        Args:
+            text: The keys.
+            source: Where they came from, for errors to tell.
 
         Raises:
             KeyringError: No key, or something that is none.
         """
         bare = "\n".join(line.partition("#")[0] for line in text.splitlines())
-        return cls([_master_from_text(word) for word in re.split(r"[\s,]+", bare) if word])
+        try:
+            keyring = cls([_master_from_text(word) for word in re.split(r"[\s,]+", bare) if word])
+        except KeyringError as error:
+            raise KeyringError(f"{source}: {error}" if source else str(error)) from None
+        keyring.source = source
+        return keyring
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Keyring:
@@ -117,7 +128,7 @@ class Keyring:
         except OSError as error:
             msg = f"the key file {os.fspath(path)} can't be read: {error.strerror}"
             raise KeyringError(msg) from error
-        return cls.from_text(text)
+        return cls.from_text(text, source=f"the key file {os.fspath(path)}")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Keyring:
@@ -128,7 +139,7 @@ class Keyring:
         """
         environ = os.environ if environ is None else environ
         if text := environ.get(ENV_KEYS):
-            return cls.from_text(text)
+            return cls.from_text(text, source=ENV_KEYS)
         if path := environ.get(ENV_FILE):
             return cls.from_file(path)
         msg = f"no keys: set {ENV_KEYS}, or {ENV_FILE} to a file; `bearer-guard init` makes one"
@@ -210,10 +221,10 @@ class Keyring:
             KeyringError: It was made with others.
         """
         if known and not set(known) & set(self.ids):
+            ours = f"{self.source or 'the keyring'} has {', '.join(self.ids)}"
             msg = (
                 f"these are not the keys of this store: it was made with {', '.join(sorted(known))}"
-                f", the keyring has {', '.join(self.ids)}; give the right BEARER_GUARD_KEYS, or a"
-                " new store"
+                f", {ours}; give the right keys, or a new store"
             )
             raise KeyringError(msg)
 

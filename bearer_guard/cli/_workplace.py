@@ -73,7 +73,7 @@ class Place:
             KeyringError: There are none.
         """
         if self.keys_text:
-            return Keyring.from_text(self.keys_text)
+            return Keyring.from_text(self.keys_text, source=ENV_KEYS)
         if is_missing(self.keys_file.parent):
             raise KeyringError(f"no keys: there is no folder {self.keys_file.parent}")
         if is_missing(self.keys_file):

@@ -326,6 +326,19 @@ class TestFromEnvironment:
         monkeypatch.setenv(ENV_KEYS, text_of(NEW))
         assert Keyring.from_env().ids == Keyring([NEW]).ids
 
+    @pytest.mark.parametrize("text", ["", "AAAA", f"{text_of(OLD)},{text_of(OLD)}"])
+    def test_an_error_names_where_the_keys_are_from(self, text: str, tmp_path: Path) -> None:
+        path = tmp_path / "the.keys"
+        path.write_text(text)
+        with pytest.raises(KeyringError, match=rf"^the key file {path}: "):
+            Keyring.from_env({ENV_FILE: str(path)})
+        with pytest.raises(KeyringError, match=f"^{ENV_KEYS}: "):
+            Keyring.from_env({ENV_KEYS: text or "#"})
+
+    def test_the_keys_of_another_store_are_told_by_where_they_are_from(self) -> None:
+        with pytest.raises(KeyringError, match=f"{ENV_KEYS} has {Keyring([OLD]).ids[0]};"):
+            Keyring.from_env({ENV_KEYS: text_of(OLD)}).check({"other"})
+
     @pytest.mark.parametrize("environ", [{}, {ENV_KEYS: "", ENV_FILE: ""}])
     def test_without_keys_the_error_says_what_to_set(self, environ: dict[str, str]) -> None:
         with pytest.raises(KeyringError, match=f"{ENV_KEYS}.*{ENV_FILE}"):
