@@ -116,9 +116,13 @@ class AsyncmyDriver:
 
 
 def _tls(query: Mapping[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=query.get("ssl_ca"))
-    if "ssl_cert" in query:
-        context.load_cert_chain(query["ssl_cert"], query.get("ssl_key"))
+    try:
+        context = ssl.create_default_context(cafile=query.get("ssl_ca"))
+        if "ssl_cert" in query:
+            context.load_cert_chain(query["ssl_cert"], query.get("ssl_key"))
+    except OSError as error:
+        msg = f"a file of ssl_ca, ssl_cert, ssl_key in the MySQL URL: {error.strerror}"
+        raise ConfigurationError(msg) from error
     return context
 
 

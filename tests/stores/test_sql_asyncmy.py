@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
+from bearer_guard.errors import ConfigurationError
 from bearer_guard.stores._sql_asyncmy import AsyncmyDriver
 from tests.stores.servers import Database, Mariadb, a_database
 
@@ -20,6 +22,17 @@ def database(mariadb: Mariadb) -> Iterator[Database]:
 @pytest.fixture
 def driver(database: Database) -> AsyncmyDriver:
     return AsyncmyDriver(make_url(database.url()), statement_cache_size=None)
+
+
+@pytest.mark.parametrize("name", ["ssl_ca", "ssl_cert"])
+def test_a_file_of_tls_that_is_none_is_a_setting_that_cannot_work(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "junk").write_text("junk")
+    for path in ("/nosuch", tmp_path / "junk"):
+        url = make_url(f"mysql://u@h/d?{name}={path}")
+        with pytest.raises(ConfigurationError, match="a file of ssl_ca, ssl_cert, ssl_key"):
+            AsyncmyDriver(url, statement_cache_size=None)
 
 
 async def test_what_waits_on_a_connection_that_is_cut_fails_at_once(driver: AsyncmyDriver) -> None:
