@@ -6,6 +6,7 @@ Secrets come from a prompt or from standard input, never from an argument: those
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -124,12 +125,15 @@ def read_secret(what: str, *, stdin: bool, new: bool = False) -> str:
         raise click.UsageError(
             f"Nobody is here to be asked: pipe the {kind} in, and add --{kind}-stdin."
         )
-    if not stdin:
-        check = _checked if new else None
-        return str(
-            click.prompt(what, hide_input=True, confirmation_prompt=new, value_proc=check, err=True)
-        )
-    read = sys.stdin.buffer.read(_MOST_BYTES)
+    with _interruptible():
+        if not stdin:
+            check = _checked if new else None
+            return str(
+                click.prompt(
+                    what, hide_input=True, confirmation_prompt=new, value_proc=check, err=True
+                )
+            )
+        read = sys.stdin.buffer.read(_MOST_BYTES)
     try:
         text = read.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
@@ -137,6 +141,19 @@ def read_secret(what: str, *, stdin: bool, new: bool = False) -> str:
     if not text:
         raise click.UsageError(f"There is no {kind} on standard input.")
     return _checked(text) if new else text
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a command that waits for somebody to type.
+
+    asyncio would only cancel the task, which looks up when the next line has come.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _checked(password: str) -> str:

@@ -1,12 +1,16 @@
 """`_terminal`: what is printed and asked."""
 
+import asyncio
 import json
 import os
 import pty
+import signal
 import subprocess
+import sys
 import termios
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -83,6 +87,28 @@ def test_nobody_is_asked_where_nobody_is() -> None:
     result = secret("a password that was piped in\n", from_stdin=False)
     assert result.exit_code == 2
     assert "--password-stdin" in result.stderr
+
+
+def test_ctrl_c_ends_the_wait_for_somebody_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are coroutines, whose task asyncio would cancel when the next line has come."""
+
+    waited = []
+
+    def interrupted(size: int) -> bytes:
+        signal.raise_signal(signal.SIGINT)
+        waited.append(size)
+        return b""
+
+    async def command() -> str:
+        return read_secret("Password", stdin=True)
+
+    stdin = SimpleNamespace(buffer=SimpleNamespace(read=interrupted))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(command())
+    assert waited == []
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def at_a_terminal(folder: Path, *args: str, typed: list[str], columns: int = 80) -> tuple[int, str]:
