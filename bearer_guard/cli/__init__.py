@@ -5,6 +5,9 @@ Whatever is slow to import is imported where a command needs it: ``--help`` must
 
 from __future__ import annotations
 
+import os
+import sys
+
 __all__ = ["main"]
 
 
@@ -13,6 +16,9 @@ def main() -> None:
 
     0: done · 1: refused · 2: usage or configuration · 3: store unavailable.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever runs this
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - until the end
     from ._root import root  # noqa: PLC0415 - a worker that serves needs none of it
 
     root(prog_name="bearer-guard")

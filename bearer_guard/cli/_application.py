@@ -183,7 +183,7 @@ def load_app(name: str) -> ASGIApp:
             traceback is printed first.
     """
     module, colon, attribute = name.partition(":")
-    if not (module and colon and attribute):
+    if not (module and colon and attribute) or module.startswith("."):
         raise ConfigurationError(f"{name!r} names no application: write MODULE:APP")
     if (here := str(Path.cwd())) != sys.path[0]:
         sys.path.insert(0, here)

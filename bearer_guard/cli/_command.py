@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import json
 import os
@@ -50,6 +51,7 @@ ASKED: Final = "bearer_guard.json"  # in ``Context.meta``: whether JSON is asked
 # Of any prefix, and whatever stands around it.
 TOKEN: Final = re.compile(r"[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{71}")
 REFUSED: Final = 1
+_MACHINE: Final = 2  # a full disk, a working directory that is gone
 DEFAULT_STORE: Final = "sqlite:///bearer-guard.db"
 _CODES: Final = {1: "refused", 2: "usage", 3: "unavailable"}
 _STATUS: Final[dict[type[BearerGuardError], int]] = {
@@ -122,7 +124,10 @@ def refuse(sentence: str) -> NoReturn:
 
 @contextmanager
 def as_failures(not_found: str = "") -> Iterator[None]:
-    """Turn our own errors into ``Failure``; all others are bugs, and keep their traceback.
+    """Turn our own errors into ``Failure``, and what the machine refuses.
+
+    All others are bugs, and keep their traceback. Output that nobody reads any more is click's to
+    end.
 
     Args:
         not_found: What to do where the error is ``NotFound``.
@@ -136,6 +141,11 @@ def as_failures(not_found: str = "") -> Iterator[None]:
         if isinstance(error, NotFound) and not_found:
             advice = f"; {not_found}"
         raise Failure(f"{error}{advice}", status) from error
+    except OSError as error:
+        if error.errno in {None, errno.EPIPE}:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        raise Failure(f"{where}{error.strerror}", _MACHINE) from error
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

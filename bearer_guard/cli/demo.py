@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import click
 
+from bearer_guard.errors import ConfigurationError
+
 from ._command import Command
 from ._config import TopOption
 from ._extras import check_extras
@@ -57,7 +59,10 @@ def demo(*, port: int, folder: Path | None) -> None:
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="bearer-guard-")))
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"{folder} can't be made: {error.strerror}") from error
         place = Place(
             store_url=f"sqlite:///{quote(str((folder / 'demo.db').absolute()))}",
             keys_file=folder / "bearer-guard.keys",

@@ -436,6 +436,7 @@ def test_a_store_that_comes_later_is_opened_by_the_http_api_too(service: Service
         ("anything_app:nosuch", "has no nosuch"),
         ("anything_app:app.nosuch", "has no app.nosuch"),
         ("anything_app:not_callable", "is no ASGI application"),
+        ("./anything_app:app", "names no application"),
     ],
 )
 def test_an_application_that_is_not_there_is_a_configuration_error(

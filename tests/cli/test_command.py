@@ -1,6 +1,7 @@
 """`_command`: coroutines are run, errors become an exit status and one sentence."""
 
 import asyncio
+import errno
 import inspect
 import json
 import logging
@@ -205,16 +206,29 @@ def test_json_that_is_always_asked_for_covers_failures(
         assert json.loads(result.stderr)["error"] == error
 
 
+def test_what_the_machine_refuses_is_a_sentence(bare: Cli) -> None:
+    del bare
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert ended_with(full) == (2, "bearer-guard: No space left on device\n")
+    named = OSError(errno.EACCES, "Permission denied", "a file")
+    assert ended_with(named) == (2, "bearer-guard: a file: Permission denied\n")
+
+
+def test_output_that_nobody_reads_any_more_ends_it_in_silence(bare: Cli) -> None:
+    del bare
+    assert ended_with(BrokenPipeError(errno.EPIPE, "Broken pipe")) == (1, "")
+
+
 def test_a_bug_keeps_its_traceback(bare: Cli) -> None:
     del bare
 
     @click.command(cls=Command, example="x")
     async def broken(**keywords: object) -> None:
         del keywords
-        raise ZeroDivisionError
+        raise TimeoutError
 
     result = CliRunner().invoke(broken)
-    assert isinstance(result.exception, ZeroDivisionError)
+    assert isinstance(result.exception, TimeoutError)
 
 
 def test_help_is_no_failure(cli: Cli) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from tests.cli.support import Cli, ask, serving
-from tests.support import Running, require
+from tests.support import Running, free_port, require
 
 
 def pasted(log: str) -> str:
@@ -96,3 +96,10 @@ def test_what_stands_in_the_working_directory_is_not_the_demos(bare: Cli) -> Non
     )
     with serving(bare.folder, "demo", env={"TMPDIR": str(bare.folder)}) as (port, child):
         assert flags_seen_by(port, "admin", passwords(child)["admin"]) == 200
+
+
+def test_a_folder_that_cannot_be_made_is_said(bare: Cli) -> None:
+    Path("file").touch()
+    result = bare("demo", "--port", str(free_port()), "--dir", "file/folder")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "file/folder can't be made: Not a directory" in result.stderr

@@ -86,6 +86,28 @@ def test_the_module_is_the_command_too(bare: Cli) -> None:
     assert re.fullmatch(r"bearer-guard, version \d+\.\d+\.\d+\n", output)
 
 
+@pytest.mark.parametrize(
+    ("args", "closed", "status"),
+    [
+        ("user list", ">&-", 0),
+        ("user list", "2>&-", 0),
+        ("user add bob", "<&-", 2),
+        ("user add bob --password-stdin", "<&-", 2),
+    ],
+)
+def test_what_whoever_runs_it_has_closed_is_empty(
+    args: str, closed: str, status: int, cli: Cli
+) -> None:
+    del cli
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *args.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+
+
 def test_the_process_ends_with_the_status(cli: Cli) -> None:
     assert status_of("user", "list")[0] == 0
     assert status_of("user", "enable", "nobody")[0] == 1
