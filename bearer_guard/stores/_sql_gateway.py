@@ -23,6 +23,7 @@ from ._sql_driver import codes
 from ._sql_fence import Replica, refuse_replica
 from ._sql_limit import Limit
 from ._sql_pool import Pool, new_engine
+from ._sql_speech import PATIENT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["CALL_SECONDS", "Gateway", "Writing"]
 
 CALL_SECONDS: Final = 0.65  # a 503 must be out within a second
-_PATIENT_SECONDS: Final = 60.0  # migrations, and counting all tokens
 _ERROR_CHARACTERS: Final = 200
 # The server says for sure that nothing was committed: two transactions were in each other's way.
 _TAKEN_BACK: Final = {"40001", "40P01", 1213}
@@ -205,10 +205,12 @@ class Gateway:
             StoreUnavailable: No answer even so.
         """
         engine = new_engine(self.driver, poolclass=NullPool)
-        async with self.answering(_PATIENT_SECONDS), engine.connect() as connection:
+        async with self.answering(PATIENT_SECONDS), engine.connect() as connection:
             if not is_cockroachdb(connection.dialect):
                 await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
+                if self.driver.speech.patience is not None:
+                    await connection.exec_driver_sql(self.driver.speech.patience)
                 yield connection
 
     async def rows(self, sql: str, values: Values) -> Sequence[Sequence[object]]:

@@ -32,6 +32,7 @@ __all__ = ["MariadbSpeech", "PostgresqlSpeech", "Speech", "Touched"]
 
 LOCK_MS: Final = 600  # a little less than a call has: the server's own error says more
 IDLE_MS: Final = 1_000  # a client that fell silent with the counter's lock keeps it no longer
+PATIENT_SECONDS: Final = 60  # migrations, and counting all tokens
 
 _LOGGED: Final = ("tag", "at_ms", "ids")
 # Where `Exact` columns stand in a record's row.
@@ -62,6 +63,11 @@ class Speech(Protocol):
     @property
     def prologue(self) -> Select[Any]:
         """Said first in a transaction: it limits it, and has the column ``fence``."""
+        ...
+
+    @property
+    def patience(self) -> str | None:
+        """What raises a session's limits to ``PATIENT_SECONDS``, where it has any."""
         ...
 
     @property
@@ -99,6 +105,7 @@ class PostgresqlSpeech:
     """PostgreSQL, and what speaks its protocol."""
 
     begin: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    patience: Final = None
     has_arrays: Final = True
     has_channels: Final = True
 
@@ -159,6 +166,12 @@ class MariadbSpeech:
 
     fence: Final = "@@global.read_only"
     begin: Final = "START TRANSACTION"  # the session's level is set already
+    patience: Final = (  # the limits of `_sql_asyncmy`, raised
+        f"SET SESSION innodb_lock_wait_timeout = {PATIENT_SECONDS}"
+        f" /*M!100300 , max_statement_time = {PATIENT_SECONDS},"
+        f" idle_transaction_timeout = {PATIENT_SECONDS} */"
+        f" /*!50708 , max_execution_time = {PATIENT_SECONDS * 1_000} */"
+    )
     has_arrays: Final = False
     has_channels: Final = False
 
