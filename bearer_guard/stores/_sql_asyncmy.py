@@ -11,7 +11,7 @@ from asyncmy.constants import CLIENT
 
 from bearer_guard.errors import ConfigurationError
 
-from ._sql_driver import CONNECT_SECONDS
+from ._sql_driver import CONNECT_SECONDS, RECYCLE_SECONDS
 from ._sql_speech import LOCK_MS, MariadbSpeech
 
 if TYPE_CHECKING:
@@ -26,13 +26,17 @@ __all__ = ["make"]
 _TLS: Final = {"ssl", "ssl_ca", "ssl_cert", "ssl_key"}
 _SECONDS: Final = LOCK_MS / 1000
 
-# Whatever the server's defaults: no value is cut to fit, no snapshot outlives a statement, waits
-# end before the call does, and a client that fell silent within a transaction gives the counter's
-# lock back. MySQL has neither of the last two, and reads over what stands between the marks.
+# Whatever the server's defaults: no value is cut to fit, tables have transactions, no snapshot
+# outlives a statement, waits end before the call does, no connection is closed before the pool
+# lets go of it, and a client that fell silent within a transaction gives the counter's lock back.
+# The first of the marks is read by MariaDB alone, the second by MySQL alone, which has no limit for
+# transactions but that of the whole connection.
 _SESSION: Final = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
-    " innodb_lock_wait_timeout = 1"
+    " default_storage_engine = 'InnoDB', innodb_lock_wait_timeout = 1,"
+    f" wait_timeout = {RECYCLE_SECONDS + 20}"
     f" /*M!100300 , max_statement_time = {_SECONDS}, idle_transaction_timeout = 1 */"
+    f" /*!50708 , max_execution_time = {LOCK_MS} */"
 )
 _LEVEL: Final = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 _CLUSTER: Final = "SHOW VARIABLES LIKE 'wsrep_on'"

@@ -27,6 +27,8 @@ Values: TypeAlias = "Sequence[object] | Mapping[str, object]"
 """Of a statement's parameters: in order, or by name, as the driver's own SQL has them."""
 
 CONNECT_SECONDS: Final = 10  # drivers have a limit of their own; the caller's is shorter
+# The age of a connection: below the 300 to 350 after which networks forget quiet ones.
+RECYCLE_SECONDS: Final = 280
 
 
 class Driver(Protocol):

@@ -42,9 +42,9 @@ def _joined(tokens: FromClause) -> FromClause:
     return tokens.outerjoin(LAST_USED, used).outerjoin(ACCOUNTS, owned)
 
 
-def whole_records() -> Select[Any]:
-    """``READ_COLUMNS`` of all tokens: the beginning of a statement."""
-    return select(*_COLUMNS).select_from(_joined(TOKENS))
+def whole_records(among: FromClause = TOKENS) -> Select[Any]:
+    """``READ_COLUMNS`` of all tokens, or of those in a join: the beginning of a statement."""
+    return select(*_COLUMNS).select_from(_joined(among))
 
 
 def records(rows: Iterable[Sequence[object]]) -> dict[UUID, TokenRecord]:

@@ -15,14 +15,14 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from ._sql_driver import RECYCLE_SECONDS
+
 if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
     from ._sql_driver import Connection, Driver
 
 __all__ = ["Pool", "new_engine"]
-
-_RECYCLE_SECONDS: Final = 280  # below the 300 to 350 after which networks forget quiet connections
 
 # Of a parent process: never let go of, since what a driver does when one of its connections is
 # collected would reach the parent's sockets.
@@ -56,7 +56,7 @@ class Pool:
             pool_size=size,
             max_overflow=size,
             pool_timeout=seconds,
-            pool_recycle=_RECYCLE_SECONDS,
+            pool_recycle=RECYCLE_SECONDS,
             pool_use_lifo=True,  # the quiet ones grow old, and are replaced
         )
         pool = self.engine.sync_engine.pool

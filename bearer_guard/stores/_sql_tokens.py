@@ -130,13 +130,13 @@ async def live_ids(connection: AsyncConnection, owner: str, now_ms: int, most: i
 
 
 def wanted(owner: str | None, after: str | None, now_ms: int | None) -> Select[Any]:
-    """The statement of a page, without its limit.
+    """Which tokens a page is of, without its limit.
 
     Raises:
         InvalidRequest: ``after`` is not of this store.
     """
     newest = (TOKENS.c.created_ms.desc(), TOKENS.c.id.desc())
-    listed = whole_records().order_by(*newest)
+    listed = select(TOKENS.c.id).order_by(*newest)
     if owner is not None:
         listed = listed.where(TOKENS.c.owner == owner)
     if after is not None:
@@ -150,8 +150,11 @@ async def page(
     connection: AsyncConnection, speech: Speech, listed: Select[Any], limit: int
 ) -> Page:
     """The first of what ``wanted`` says."""
-    # One more than asked for, to know whether there is a next page.
-    rows = await fenced_rows(connection, speech, listed.limit(limit + 1))
+    # One more than asked for, to know whether there is a next page. Chosen before they are joined
+    # with anything: MySQL would join all that there are, then sort, then choose.
+    chosen = listed.limit(limit + 1).subquery("chosen")
+    whole = whole_records(chosen.join(TOKENS, TOKENS.c.id == chosen.c.id))
+    rows = await fenced_rows(connection, speech, whole)
     rows.sort(key=_place, reverse=True)
     more = len(rows) > limit
     shown = rows[:limit]

@@ -187,7 +187,7 @@ class Mariadb(Server):
         run(
             require("mariadb-install-db", "mariadb-server"),
             "--no-defaults",
-            f"--datadir={self.folder / 'data'}",
+            f"--datadir={self._data}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",
@@ -197,7 +197,7 @@ class Mariadb(Server):
         return [
             require("mariadbd", "mariadb-server"),
             "--no-defaults",
-            f"--datadir={self.folder / 'data'}",
+            f"--datadir={self._data}",
             f"--socket={self._socket}",
             f"--pid-file={self.folder / 'pid'}",
             f"--port={self.port}",
@@ -206,6 +206,10 @@ class Mariadb(Server):
             "--innodb-buffer-pool-size=64M",
             *self.options,
         ]
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
 
     @property
     def _socket(self) -> Path:
@@ -240,6 +244,18 @@ class Mariadb(Server):
         )
 
 
+class Mysql(Mariadb):
+    """MySQL, in MariaDB's place where the environment names its program."""
+
+    program: Final = os.environ.get("MYSQLD", "")
+
+    def create(self) -> None:
+        run(self.program, "--no-defaults", "--initialize-insecure", f"--datadir={self._data}")
+
+    def command(self) -> Sequence[str | Path]:
+        return [self.program, *super().command()[1:], "--mysqlx=OFF", "--secure-file-priv="]
+
+
 @contextmanager
 def a_postgresql(*options: str) -> Iterator[Postgresql]:
     """A server of one's own, with these settings."""
@@ -258,7 +274,7 @@ def a_postgresql(*options: str) -> Iterator[Postgresql]:
 def a_mariadb(*options: str) -> Iterator[Mariadb]:
     """A server of one's own, with these options."""
     with scratch() as folder:
-        server = Mariadb(folder)
+        server = Mysql(folder) if Mysql.program else Mariadb(folder)
         server.options = options
         server.create()
         server.start()

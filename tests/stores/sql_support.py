@@ -41,6 +41,12 @@ async def opened(url: str, **options: object) -> AsyncIterator[SqlStore]:
         await store.close()
 
 
+def numbers(most: int) -> str:
+    """A table of MariaDB or MySQL, with the column ``n``: 1, 2, 3."""
+    array = f"concat('[0', repeat(',0', {most - 1}), ']')"
+    return f"json_table({array}, '$[*]' COLUMNS (n FOR ORDINALITY)) AS numbers"
+
+
 async def add_all(store: SqlStore, records: Iterable[TokenRecord]) -> None:
     """Add many, in one transaction."""
 

@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from sqlalchemy import make_url
 
 from bearer_guard.errors import ConfigurationError
 from bearer_guard.stores._sql_asyncmy import AsyncmyDriver
-from tests.stores.servers import Database, Mariadb, a_database
+from tests.stores.servers import Database, Mariadb, Mysql, a_database
 
 
 @pytest.fixture
@@ -50,15 +51,29 @@ async def test_what_waits_on_a_connection_that_is_cut_fails_at_once(driver: Asyn
 
 async def test_a_session_is_strict_short_and_fresh(driver: AsyncmyDriver) -> None:
     connection = await driver.connect()
-    asked = (
-        "SELECT @@autocommit, @@sql_mode, @@tx_isolation, @@innodb_lock_wait_timeout,"
-        " @@max_statement_time, @@idle_transaction_timeout, @@character_set_client"
-    )
-    rows = await driver.rows(connection, asked, ())
-    assert [tuple(row) for row in rows] == [
-        (1, "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION", "READ-COMMITTED", 1, 0.6, 1, "utf8mb4")
-    ]
+    told = dict(await driver.rows(connection, "SHOW SESSION VARIABLES", ()))
+    wanted = {
+        "autocommit": "ON",
+        "sql_mode": "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION",
+        "default_storage_engine": "InnoDB",
+        "innodb_lock_wait_timeout": "1",
+        "wait_timeout": "300",  # the pool keeps none as long
+        "character_set_client": "utf8mb4",
+    }
+    limits = _MYSQL if Mysql.program else _MARIADB
+    assert {name: told[name] for name in wanted | limits} == wanted | limits
     await connection.ensure_closed()
+
+
+_MARIADB: Final = {
+    "tx_isolation": "READ-COMMITTED",
+    "max_statement_time": "0.600000",
+    "idle_transaction_timeout": "1",
+}
+_MYSQL: Final = {
+    "transaction_isolation": "READ-COMMITTED",
+    "max_execution_time": "600",
+}
 
 
 async def test_bytes_and_quotes_come_back_as_they_were(driver: AsyncmyDriver) -> None:

@@ -13,7 +13,7 @@ from bearer_guard.record import Use
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
 from tests.stores.servers import Database
-from tests.stores.sql_support import opened
+from tests.stores.sql_support import numbers, opened
 
 # The statements of a server are the same with each of its drivers.
 pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
@@ -29,15 +29,15 @@ async def store(database: Database) -> AsyncIterator[SqlStore]:
 def fill(database: Database, count: int) -> None:
     """Many tokens, made by the server."""
     digest = "sha256('d')" if not database.is_mariadb else "unhex(sha2('d', 256))"
-    number, source, id = (
-        ("seq", f"seq_1_to_{count}", "unhex(md5(seq))")
+    source, id = (
+        (numbers(count), "unhex(left(sha2(n, 256), 32))")
         if database.is_mariadb
-        else ("n", f"generate_series(1, {count}) AS n", "decode(md5(n::text), 'hex')")
+        else (f"generate_series(1, {count}) AS n", "substr(sha256(n::text::bytea), 1, 16)")
     )
     database.sql(
         "INSERT INTO bearer_guard_tokens (id, owner, description, scopes, networks, family,"  # noqa: S608
         f" created_ms, digest, seal, key_id) SELECT {id}, 'alice', '', '[]', '[]', {id},"
-        f" {number}, {digest}, {digest}, 'key' FROM {source}"
+        f" n, {digest}, {digest}, 'key' FROM {source}"
     )
 
 

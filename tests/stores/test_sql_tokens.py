@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from hashlib import sha256
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,7 @@ from bearer_guard.record import Use
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
 from tests.stores.servers import Database
-from tests.stores.sql_support import opened
+from tests.stores.sql_support import numbers, opened
 
 # The statements of a server are the same with each of its drivers.
 pytestmark = pytest.mark.parametrize("database", ["asyncpg", "asyncmy"], indirect=True)
@@ -22,8 +23,8 @@ MANY = 100_000
 _POSTGRESQL = f"""
     INSERT INTO bearer_guard_tokens (id, owner, description, scopes, networks, family, created_ms,
         expires_ms, digest, seal, key_id)
-    SELECT decode(md5(n::text), 'hex'), 'owner' || (n % 1000), '', '[]', '[]',
-        decode(md5(n::text), 'hex'), n, 1000000 + n, sha256('d'), sha256('s'), 'key'
+    SELECT substr(sha256(n::text::bytea), 1, 16), 'owner' || (n % 1000), '', '[]', '[]',
+        substr(sha256(n::text::bytea), 1, 16), n, 1000000 + n, sha256('d'), sha256('s'), 'key'
     FROM generate_series(1, {MANY}) AS n;
     INSERT INTO bearer_guard_last_used SELECT id, 1, NULL FROM bearer_guard_tokens;
     ANALYZE
@@ -31,14 +32,15 @@ _POSTGRESQL = f"""
 _MARIADB = f"""
     INSERT INTO bearer_guard_tokens (id, owner, description, scopes, networks, family, created_ms,
         expires_ms, digest, seal, key_id)
-    SELECT unhex(md5(seq)), concat('owner', seq % 1000), '', '[]', '[]',
-        unhex(md5(seq)), seq, 1000000 + seq, unhex(sha2('d', 256)), unhex(sha2('s', 256)), 'key'
-    FROM seq_1_to_{MANY};
+    SELECT unhex(left(sha2(n, 256), 32)), concat('owner', n % 1000), '', '[]', '[]',
+        unhex(left(sha2(n, 256), 32)), n, 1000000 + n, unhex(sha2('d', 256)),
+        unhex(sha2('s', 256)), 'key'
+    FROM {numbers(MANY)};
     INSERT INTO bearer_guard_last_used SELECT id, 1, NULL FROM bearer_guard_tokens;
     ANALYZE TABLE bearer_guard_tokens, bearer_guard_last_used
 """  # noqa: S608
-FIRST = UUID("c4ca4238-a0b9-2382-0dcc-509a6f75849b")  # md5 of 1
-SECOND = UUID("c81e728d-9d4c-2f63-6f06-7f89cc14862c")  # md5 of 2
+FIRST = UUID(bytes=sha256(b"1").digest()[:16])
+SECOND = UUID(bytes=sha256(b"2").digest()[:16])
 
 CALLS: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
     "fetch one": lambda store: store.fetch([FIRST]),

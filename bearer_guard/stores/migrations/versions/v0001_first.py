@@ -58,7 +58,6 @@ def _table(name: str, *columns: Column[object]) -> None:
         f"bearer_guard_{name}",
         *columns,
         if_not_exists=True,
-        mysql_engine="InnoDB",  # whatever the default: another engine has no transactions
         mysql_charset="utf8mb4",
     )
 
