@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 
@@ -29,9 +29,13 @@ def require(binary: str, apt_package: str) -> str:
     With ``CI=true`` it fails instead: there, whatever is not tested must be noticed.
     """
     path = shutil.which(binary, path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDERS}")
-    if path is not None:
-        return path
-    reason = f"{binary} is not installed: apt-get install {apt_package}"
+    if path is None:
+        missing(f"{binary} is not installed: apt-get install {apt_package}")
+    return path
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip a test whose server can't be had; with ``CI=true`` it fails."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

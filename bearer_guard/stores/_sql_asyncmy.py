@@ -40,8 +40,9 @@ _SESSION: Final = (
 )
 _LEVEL: Final = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 _CLUSTER: Final = "SHOW VARIABLES LIKE 'wsrep_on'"
-# Galera: else a read on one node may miss what was written on another.
-_CAUSAL: Final = "SET SESSION wsrep_sync_wait = 1"
+# Galera: else a read on one node may miss what was written on another, and a node that was cut off
+# from the others may answer.
+_CAUSAL: Final = "SET SESSION wsrep_sync_wait = 1, wsrep_dirty_reads = OFF"
 
 
 class AsyncmyDriver:
