@@ -39,10 +39,15 @@ _SESSION: Final = (
     f" /*!50708 , max_execution_time = {LOCK_MS} */"
 )
 _LEVEL: Final = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
-_CLUSTER: Final = "SHOW VARIABLES LIKE 'wsrep_on'"
-# Galera: else a read on one node may miss what was written on another, and a node that was cut off
-# from the others may answer.
-_CAUSAL: Final = "SET SESSION wsrep_sync_wait = 1, wsrep_dirty_reads = OFF"
+# In clusters a read on one node may else miss what was written on another, and a node that was cut
+# off from the others may answer. By what tells of each: what is set there.
+_CAUSAL: Final = {
+    "wsrep_on": "SET SESSION wsrep_sync_wait = 1, wsrep_dirty_reads = OFF",
+    "group_replication_group_name": "SET SESSION group_replication_consistency = 'BEFORE'",
+}
+_CLUSTERS: Final = (
+    f"SHOW VARIABLES WHERE Variable_name IN {tuple(_CAUSAL)} AND Value NOT IN ('', 'OFF')"
+)
 
 
 class AsyncmyDriver:
@@ -89,8 +94,8 @@ class AsyncmyDriver:
             client_flag=CLIENT.FOUND_ROWS,  # as SQLAlchemy has it
         )
         await self.rows(connection, _LEVEL, ())
-        if ("wsrep_on", "ON") in await self.rows(connection, _CLUSTER, ()):
-            await self.rows(connection, _CAUSAL, ())
+        for name, _ in await self.rows(connection, _CLUSTERS, ()):
+            await self.rows(connection, _CAUSAL[str(name)], ())
         return connection
 
     def cut(self, connection: Connection) -> None:

@@ -1,5 +1,6 @@
-"""A node of a Galera cluster. Clusters of three were looked at by hand: docs/stores.md."""
+"""Nodes of clusters. Whole clusters of three were looked at by hand: docs/stores.md."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ _PROVIDER: Final = Path("/usr/lib/galera/libgalera_smm.so")
 
 @pytest.fixture
 def node() -> Iterator[Database]:
-    """The only one of its cluster, set up to answer reads also when it is cut off."""
+    """The only one of a Galera cluster, set up to answer reads also when it is cut off."""
     if Mysql.program:
         pytest.skip("MySQL has no Galera")
     if not _PROVIDER.exists():
@@ -62,3 +63,22 @@ async def test_a_node_that_is_cut_off_is_not_believed(node: Database) -> None:
         node.sql("SET GLOBAL wsrep_cluster_address = 'gcomm://'")
         await until_it_answers(lambda: store.end(record.id, 5))
         assert (await store.fetch([record.id]))[record.id].ended_ms == 5
+
+
+@pytest.mark.skipif(not Mysql.program, reason="MariaDB has no Group Replication")
+async def test_a_member_of_a_group_answers_when_the_group_does() -> None:
+    group = [
+        "--plugin-load-add=group_replication.so",
+        f"--loose-group-replication-group-name={uuid4()}",
+        f"--loose-group-replication-local-address={LOOPBACK}:{free_port()}",
+        "--loose-group-replication-start-on-boot=OFF",
+    ]
+    begin = "SET GLOBAL group_replication_bootstrap_group = ON; START GROUP_REPLICATION"
+    with a_mariadb(*group) as server:
+        database = Database(server, "own")
+        async with opened(database.url()) as store:
+            await store.add(a_record())  # as any server, until the group is there
+            await asyncio.to_thread(server.sql, begin)
+            await until_it_answers(lambda: store.add(a_record()))
+            rows = await store._gateway.rows("SELECT @@group_replication_consistency", ())
+    assert [tuple(row) for row in rows] == [("BEFORE",)]
