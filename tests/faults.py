@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from typing import Final
@@ -169,3 +169,21 @@ async def faulty_proxy(
         yield proxy
     finally:
         await proxy.stop()
+
+
+async def cut_1000_times(proxy: FaultyProxy, call: Callable[[], Awaitable[object]]) -> None:
+    """Cut all connections again and again, each time while three calls are somewhere on the way.
+
+    Five of that at once, so that most cuts come in the midst of others. The calls don't raise.
+    """
+
+    async def cut(numbers: range) -> None:
+        for number in numbers:
+            calls = asyncio.gather(*(call() for _ in range(3)))
+            await asyncio.sleep(0.0005 * (number % 5))
+            proxy.cut_all()
+            await calls
+
+    accepted = proxy.accepted
+    await asyncio.gather(*(cut(range(start, 1_000, 5)) for start in range(5)))
+    assert proxy.accepted >= accepted + 1_000

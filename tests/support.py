@@ -48,6 +48,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def open_files() -> int:
+    """How many files and sockets this process has open."""
+    return len(list(Path("/dev/fd").iterdir()))
+
+
 class StartError(Exception):
     """A program ended, or did not get ready in time; the message has the end of its log."""
 

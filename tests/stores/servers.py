@@ -323,6 +323,10 @@ class Database:
         """The rows of a statement, run by an administrator."""
         return self.server.sql(statement, database=self.name)
 
+    def clients(self) -> int:
+        """How many connections there are to it, but for the one that asks."""
+        return len(self.sql(_CLIENTS[self.is_mariadb])) - 1
+
     def wipe(self) -> None:
         """Make its store a new one."""
         self.sql(_WIPE)
@@ -339,6 +343,11 @@ def a_database_of(server: AbstractContextManager[Postgresql | Mariadb]) -> Itera
         yield Database(started, "own")
 
 
+
+_CLIENTS: Final = {
+    False: "SELECT pid FROM pg_stat_activity WHERE datname = current_database()",
+    True: "SELECT id FROM information_schema.processlist WHERE db = database()",
+}
 _WIPE: Final = """
     DELETE FROM bearer_guard_tokens;
     DELETE FROM bearer_guard_last_used;

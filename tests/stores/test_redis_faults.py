@@ -14,8 +14,10 @@ from bearer_guard.record import Use
 from bearer_guard.store import Account, AccountChange, Note
 from bearer_guard.stores.redis import RedisStore
 from bearer_guard.testing import a_record
-from tests.faults import Fault, FaultyProxy, faulty_proxy
-from tests.stores.redis_servers import RedisServer, a_redis, within
+from tests.faults import Fault, FaultyProxy, cut_1000_times, faulty_proxy
+from tests.stores.redis_servers import RedisServer, a_redis, until, within
+from tests.stores.sql_support import outcome
+from tests.support import open_files
 
 LIMIT = 1.0  # seconds, for an answer that there is no answer
 RECOVERY = 2.0  # seconds, until it serves again
@@ -138,18 +140,16 @@ async def test_every_call_knows_one_kind_of_no_answer(
     await unavailable(call(store))
 
 
-async def test_no_connection_is_left_behind_after_200_cuts(
+async def test_1000_cuts_leave_no_connection_behind(
     store: RedisStore, server: RedisServer, proxy: FaultyProxy
 ) -> None:
     admin = server.client()
-    before = admin.info("clients")["connected_clients"]
-    for number in range(200):
-        await proxy.become(Fault.CUT if number % 2 else Fault.RESET)
-        await unavailable(CALLS["end" if number % 4 else "fetch"](store))
-    await proxy.become(Fault.NONE)
+    files = open_files()
+    await cut_1000_times(proxy, lambda: outcome(store.end(RECORD.id, 5)))
     await recovered(store)
-    assert proxy.open <= 2
-    assert admin.info("clients")["connected_clients"] <= before + 2
+    await store.close()
+    await until(lambda: not proxy.open and admin.info("clients")["connected_clients"] == 1)
+    assert open_files() <= files + 1  # the administrator's
 
 
 async def test_cancelled_calls_leave_nothing_behind(store: RedisStore, proxy: FaultyProxy) -> None:

@@ -16,10 +16,11 @@ from bearer_guard.stores._sql_gateway import Writing
 from bearer_guard.stores._sql_log import lock_counter
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
-from tests.faults import Fault, FaultyProxy, faulty_proxy
+from tests.faults import Fault, FaultyProxy, cut_1000_times, faulty_proxy
 from tests.stores.full_disk import fill, limit_files
 from tests.stores.servers import Database, Mysql, a_database_of, a_postgresql
 from tests.stores.sql_support import in_haste, opened, outcome, until_it_answers
+from tests.support import open_files
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 CALLS: dict[str, Callable[[SqlStore], Awaitable[object]]] = {
@@ -92,29 +93,21 @@ async def test_a_store_does_not_open_on_a_fault(
     assert time.monotonic() - began < 1
 
 
-async def test_cuts_leave_no_connections_behind(
+async def test_1000_cuts_leave_no_connections_behind(
     store: SqlStore, proxy: FaultyProxy, database: Database
 ) -> None:
-    for number in range(200):
-        calls = asyncio.gather(*(outcome(store.fetch([uuid4()])) for _ in range(3)))
-        await asyncio.sleep(0.0005 * (number % 5))
-        proxy.cut_all()
-        await calls
+    before = open_files()
+    await cut_1000_times(proxy, lambda: outcome(store.fetch([uuid4()])))
     await until_it_answers(asked(store))
     assert proxy.open <= 10  # what the pool may hold
     await store.close()
     await until_it_answers(partial(nobody_is_left, proxy, database))
+    assert open_files() <= before
 
 
 async def nobody_is_left(proxy: FaultyProxy, database: Database) -> None:
-    if proxy.open or len(database.sql(_CLIENTS[database.is_mariadb])) > 1:
+    if proxy.open or database.clients():
         raise StoreUnavailable("they are still there")
-
-
-_CLIENTS = {
-    False: "SELECT pid FROM pg_stat_activity WHERE datname = current_database()",
-    True: "SELECT id FROM information_schema.processlist WHERE db = database()",
-}
 
 
 async def test_who_vanished_with_the_counter_locked_does_not_stop_the_others(

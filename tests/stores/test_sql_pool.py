@@ -79,16 +79,10 @@ async def test_a_store_goes_on_in_another_event_loop(database: Database) -> None
     )
     assert program.stdout is not None
     ready = await program.stdout.readline()
-    left = len(database.sql(CLIENTS[database.is_mariadb]))
+    left = database.clients()
     _, errors = await program.communicate(b"\n")
     assert (ready, program.returncode, errors) == (b"ready\n", 0, b"")
-    assert left <= 3  # this look, and at most two of the last loop: the others were let go
-
-
-CLIENTS: Final = {
-    False: "SELECT pid FROM pg_stat_activity WHERE datname = current_database()",
-    True: "SELECT id FROM information_schema.processlist WHERE db = database()",
-}
+    assert left <= 2  # of the last loop: the others were let go
 
 
 async def test_a_child_leaves_its_parents_connections_alone(database: Database) -> None:
@@ -120,7 +114,7 @@ async def test_no_more_connections_than_allowed(database: Database) -> None:
 
 
 async def at_most(count: int, database: Database) -> None:
-    if len(database.sql(CLIENTS[database.is_mariadb])) > count + 1:  # this one
+    if database.clients() > count:
         raise StoreUnavailable("there are more")
 
 
