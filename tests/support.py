@@ -20,6 +20,7 @@ LOOPBACK: Final = "127.0.0.1"
 # Servers of Debian packages stand here, where the path of an ordinary user does not look.
 _SYSTEM_FOLDERS: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 _STOP_SECONDS: Final = 10.0  # a database that flushes its files needs one or two
+_SCHEDULING: Final = Path("/proc/thread-self/schedstat")
 _LOG_TAIL: Final = 8_000  # characters: the end holds the reason
 
 
@@ -51,6 +52,24 @@ def free_port() -> int:
 def open_files() -> int:
     """How many files and sockets this process has open."""
     return len(list(Path("/dev/fd").iterdir()))
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Fail where the block takes longer, however it ends.
+
+    Not counted is the time that this thread could have gone on and others had the processor.
+    """
+    began = time.monotonic() - _kept_waiting()
+    try:
+        yield
+    finally:
+        assert time.monotonic() - _kept_waiting() - began < seconds
+
+
+def _kept_waiting() -> float:
+    """Seconds, since this thread began; the kernel has a count of them, where it is Linux."""
+    return int(_SCHEDULING.read_text().split()[1]) / 1e9 if _SCHEDULING.exists() else 0.0
 
 
 class StartError(Exception):

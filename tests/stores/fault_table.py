@@ -22,7 +22,7 @@ from bearer_guard.testing import a_record, a_token
 from bearer_guard.verdict import Accepted
 from bearer_guard.verify import Verifier
 from tests.faults import Fault, faulty_proxy
-from tests.stores.redis_servers import RedisServer, a_redis, until, within
+from tests.stores.redis_servers import RedisServer, a_redis, until
 from tests.stores.servers import (
     Database,
     Mariadb,
@@ -33,6 +33,7 @@ from tests.stores.servers import (
     a_postgresql,
 )
 from tests.stores.sql_support import PATIENCE, until_it_answers
+from tests.support import within
 
 FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "store-faults.md"
 BOUND: Final = 1.0  # seconds, of the guards here
@@ -179,7 +180,7 @@ async def _ask(verifier: Verifier, text: str) -> str:
 
 
 async def _first(verifier: Verifier, text: str) -> str:
-    async with within(LIMIT):
+    with within(LIMIT):
         said = await _ask(verifier, text)
     return f"{said} in time" if said == "503" else said
 

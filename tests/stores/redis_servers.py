@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,6 @@ _VALKEY: Final = next(
 )
 SLOTS: Final = 16_384
 SERVICE: Final = "tokens"
-_TICK: Final = 0.01
 FAST_FAILOVER: Final = 500  # milliseconds until a primary that is mute is taken for dead
 
 
@@ -93,28 +92,6 @@ async def until(condition: Callable[[], bool]) -> None:
     await asyncio.to_thread(wait_for, condition)
 
 
-@asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[None]:
-    """Fail where the block takes longer, not counting the time that others had the machine."""
-    loop = asyncio.get_running_loop()
-    held_up = 0.0
-
-    async def look_at_the_clock() -> None:
-        nonlocal held_up
-        while True:
-            planned = loop.time() + _TICK
-            await asyncio.sleep(_TICK)
-            held_up += loop.time() - planned
-
-    looking = asyncio.ensure_future(look_at_the_clock())
-    began = loop.time()
-    try:
-        yield
-    finally:
-        looking.cancel()
-    assert loop.time() - began - held_up < seconds
-
-
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what is not about time limits: a busy machine is no bug."""
@@ -167,6 +144,16 @@ class Watched:
         """Which one it is by the Sentinels' word."""
         address = self.sentinels[0].client().sentinel_get_master_addr_by_name(SERVICE)
         return next(server for server in self.servers if address[1] == server.port)
+
+    def took_over(self, old: RedisServer) -> bool:
+        """Whether another one is the primary, and knows it."""
+        new = self.primary()
+        return new is not old and new.client().role()[0] == b"master"
+
+    def notice_after(self, milliseconds: int) -> None:
+        """From now on a primary that is mute so long is taken for dead."""
+        for sentinel in self.sentinels:
+            sentinel.client().sentinel_set(SERVICE, "down-after-milliseconds", milliseconds)
 
     def agree(self) -> bool:
         """Whether the Sentinels know of each other and of the replica."""
@@ -265,6 +252,36 @@ class Cluster:
         states = [node.client().execute_command("CLUSTER INFO") for node in self.nodes]
         want = {"cluster_state": "ok", "cluster_known_nodes": str(len(self.nodes))}
         return all(want.items() <= state.items() for state in states)
+
+
+class Move:
+    """Hands the slot of a key over to another node, step by step."""
+
+    def __init__(self, cluster: Cluster, key: str) -> None:
+        self.source: Final = cluster.node_with(key)
+        self.target: Final = next(node for node in cluster.nodes if node is not self.source)
+        self.cluster: Final = cluster
+        self.slot: Final = key_slot(key.encode())
+
+    def _tell(self, node: RedisServer, *words: object) -> None:
+        node.client().execute_command("CLUSTER", "SETSLOT", self.slot, *words)
+
+    def begin(self) -> None:
+        self._tell(self.target, "IMPORTING", self.cluster.id_of(self.source))
+        self._tell(self.source, "MIGRATING", self.cluster.id_of(self.target))
+
+    def carry(self, *keys: bytes | str) -> None:
+        for key in keys:
+            self.source.client().migrate(LOOPBACK, self.target.port, [key], 0, 5000)
+
+    def keys(self) -> list[bytes]:
+        return list(self.source.client().cluster("GETKEYSINSLOT", self.slot, 1000))
+
+    def finish(self) -> None:
+        """Carry what is left, and tell everybody."""
+        self.carry(*self.keys())
+        for node in (self.target, self.source, *self.cluster.nodes):
+            self._tell(node, "NODE", self.cluster.id_of(self.target))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Another server takes over: fail-overs by Sentinels, slots that move, primaries that are none."""
 
-import asyncio
 import os
 import signal
 import time
@@ -16,29 +15,26 @@ from bearer_guard.testing import a_record
 from tests.stores.redis_servers import (
     SERVICE,
     Cluster,
-    RedisServer,
+    Move,
     Watched,
     a_cluster,
     until,
     watched,
-    within,
 )
+from tests.stores.sql_support import until_it_answers
+from tests.support import within
 
 LIMIT = 1.0  # seconds, for an answer that there is no answer
-RECOVERY = 2.0  # seconds, until it serves again once the servers do
 
 
-async def served(call: Callable[[], Awaitable[object]], seconds: float) -> None:
-    """Tried again and again, each time with an answer within a second."""
-    async with within(seconds):
-        while True:
-            try:
-                async with within(LIMIT):
-                    await call()
-            except StoreUnavailable:
-                await asyncio.sleep(0.02)
-            else:
-                return
+async def served(call: Callable[[], Awaitable[object]]) -> None:
+    """Soon, and until then each try has an answer within a second."""
+
+    async def ask() -> None:
+        with within(LIMIT):
+            await call()
+
+    await until_it_answers(ask)
 
 
 # Sentinels
@@ -58,12 +54,6 @@ async def store(group: Watched) -> AsyncIterator[RedisStore]:
     await store.close()
 
 
-def took_over(group: Watched, old: RedisServer) -> bool:
-    """Whether another one is the primary, and knows it."""
-    new = group.primary()
-    return new is not old and new.client().role()[0] == b"master"
-
-
 async def test_after_a_fail_over_everything_acknowledged_is_there(
     group: Watched, store: RedisStore
 ) -> None:
@@ -77,8 +67,8 @@ async def test_after_a_fail_over_everything_acknowledged_is_there(
     old.kill()
     with pytest.raises(StoreUnavailable):
         await store.fetch([records[0].id])
-    await until(lambda: took_over(group, old))
-    await served(lambda: store.fetch([records[0].id]), RECOVERY)
+    await until(lambda: group.took_over(old))
+    await served(lambda: store.fetch([records[0].id]))
     found = await store.fetch([record.id for record in records])
     assert [found[r.id] for r in records] == [
         r.end(5, "deleted") if n % 2 == 0 else r for n, r in enumerate(records)
@@ -99,8 +89,8 @@ async def test_an_old_primary_that_comes_back_is_not_asked(
     other = RedisStore(group.url())
     await other.open()  # with a connection to the old one, and idle from now on
     os.kill(old.pid, signal.SIGSTOP)
-    await until(lambda: took_over(group, old))
-    await served(lambda: store.end(record.id, 5), RECOVERY)
+    await until(lambda: group.took_over(old))
+    await served(lambda: store.end(record.id, 5))
     os.kill(old.pid, signal.SIGCONT)
     for _ in range(20):
         try:
@@ -117,8 +107,8 @@ async def test_a_switched_over_primary_is_followed(group: Watched, store: RedisS
     await store.add(record)
     old = group.primary()
     group.sentinels[0].client().execute_command("SENTINEL", "FAILOVER", SERVICE)
-    await until(lambda: took_over(group, old))
-    await served(lambda: store.end(record.id, 5), RECOVERY * 2)
+    await until(lambda: group.took_over(old))
+    await served(lambda: store.end(record.id, 5))
     assert (await store.fetch([record.id]))[record.id].ended_ms == 5
 
 
@@ -129,35 +119,6 @@ async def test_a_switched_over_primary_is_followed(group: Watched, store: RedisS
 def cluster() -> Iterator[Cluster]:
     with a_cluster() as cluster:
         yield cluster
-
-
-class Move:
-    """Hands the slot of a shard over to another node, step by step."""
-
-    def __init__(self, cluster: Cluster, store: RedisStore, shard: int) -> None:
-        self.log = store._db.log_key(shard)
-        self.source = cluster.node_with(self.log)
-        self.target = next(node for node in cluster.nodes if node is not self.source)
-        self.cluster = cluster
-        self.slot = self.source.client().cluster("KEYSLOT", self.log)
-
-    def _tell(self, node: RedisServer, *words: object) -> None:
-        node.client().execute_command("CLUSTER", "SETSLOT", self.slot, *words)
-
-    def begin(self) -> None:
-        self._tell(self.target, "IMPORTING", self.cluster.id_of(self.source))
-        self._tell(self.source, "MIGRATING", self.cluster.id_of(self.target))
-
-    def carry(self, *keys: bytes | str) -> None:
-        for key in keys:
-            self.source.client().migrate("127.0.0.1", self.target.port, [key], 0, 5000)
-
-    def keys(self) -> list[bytes]:
-        return list(self.source.client().cluster("GETKEYSINSLOT", self.slot, 1000))
-
-    def finish(self) -> None:
-        for node in (self.target, self.source, *self.cluster.nodes):
-            self._tell(node, "NODE", self.cluster.id_of(self.target))
 
 
 @pytest.fixture
@@ -186,9 +147,8 @@ async def test_a_slot_that_moved_is_followed_at_once(
     store = in_cluster
     records = await filled(store, 3)
     cursor = (await store.changes(None)).cursor
-    move = Move(cluster, store, 3)
+    move = Move(cluster, store._db.log_key(3))
     move.begin()
-    move.carry(*move.keys())
     move.finish()
     assert await store.fetch([r.id for r in records]) == {r.id: r for r in records}
     await store.end(records[0].id, 5)
@@ -204,10 +164,10 @@ async def test_while_a_slot_moves_nobody_is_told_half_of_it(
     store = in_cluster
     records = await filled(store, 5)
     cursor = (await store.changes(None)).cursor
-    move = Move(cluster, store, 5)
+    move = Move(cluster, store._db.log_key(5))
     move.begin()
     key = f"bearer_guard:{{s5}}:token:{records[0].id.hex}"
-    move.carry(move.log if first == "log" else key)
+    move.carry(store._db.log_key(5) if first == "log" else key)
     for call in (
         lambda: store.fetch([records[0].id]),
         lambda: store.end(records[0].id, 5),
@@ -215,9 +175,8 @@ async def test_while_a_slot_moves_nobody_is_told_half_of_it(
     ):
         with pytest.raises(StoreUnavailable):
             await call()
-    move.carry(*move.keys())
     move.finish()
-    await served(lambda: store.fetch([records[0].id]), RECOVERY)
+    await served(lambda: store.fetch([records[0].id]))
     found = await store.fetch([r.id for r in records])
     assert set(found) == {r.id for r in records}
     told = (await store.changes(cursor)).ids

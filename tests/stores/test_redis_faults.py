@@ -15,12 +15,11 @@ from bearer_guard.store import Account, AccountChange, Note
 from bearer_guard.stores.redis import RedisStore
 from bearer_guard.testing import a_record
 from tests.faults import Fault, FaultyProxy, cut_1000_times, faulty_proxy
-from tests.stores.redis_servers import RedisServer, a_redis, until, within
-from tests.stores.sql_support import outcome
-from tests.support import open_files
+from tests.stores.redis_servers import RedisServer, a_redis, until
+from tests.stores.sql_support import outcome, until_it_answers
+from tests.support import open_files, within
 
 LIMIT = 1.0  # seconds, for an answer that there is no answer
-RECOVERY = 2.0  # seconds, until it serves again
 RECORD = a_record()
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 
@@ -84,19 +83,15 @@ async def no_answer(call: Awaitable[object]) -> None:
 
 async def unavailable(call: Awaitable[object]) -> None:
     """It ends, in time, and as it should."""
-    async with within(LIMIT):
+    with within(LIMIT):
         await no_answer(call)
 
 
 async def recovered(store: RedisStore) -> None:
-    async with within(RECOVERY):
-        while True:
-            try:
-                assert await store.fetch([RECORD.id])
-            except StoreUnavailable:
-                await asyncio.sleep(0.02)
-            else:
-                return
+    async def ask() -> None:
+        assert await store.fetch([RECORD.id])
+
+    await until_it_answers(ask)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -117,7 +112,7 @@ async def test_many_at_once_get_no_answer_within_a_second(
 ) -> None:
     """More than there are connections."""
     await proxy.become(fault)
-    async with within(LIMIT):
+    with within(LIMIT):
         await asyncio.gather(*(no_answer(CALLS["fetch"](store)) for _ in range(100)))
     await proxy.become(Fault.NONE)
     await recovered(store)

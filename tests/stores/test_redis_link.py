@@ -23,9 +23,8 @@ from tests.stores.redis_servers import (
     a_sentinel,
     patience,
     watched,
-    within,
 )
-from tests.support import LOOPBACK, free_port
+from tests.support import LOOPBACK, free_port, within
 
 __all__ = ["patience"]  # a fixture
 pytestmark = pytest.mark.usefixtures("patience")
@@ -84,7 +83,7 @@ async def test_one_sentinel_that_answers_is_enough(
         if number != good:
             await proxy.become(fault)
     link = a_link(url_of(proxies))
-    async with within(SOON):
+    with within(SOON):
         await link.node_of(5)
     await link.close()
 
@@ -193,7 +192,7 @@ async def test_one_node_of_the_url_that_answers_is_enough(cluster: Cluster) -> N
         dead, well = free_port(), cluster.nodes[2].port
         hosts = ",".join(f"{LOOPBACK}:{port}" for port in (mute.port, dead, well))
         link = a_link(f"redis+cluster://{hosts}")
-        async with within(SOON):
+        with within(SOON):
             await link.node_of(5)
         await link.close()
 
