@@ -11,21 +11,56 @@ from typing import Final
 from tests.stores.servers import Database, Server, run
 from tests.support import StartError, require
 
-WAL_SEGMENT: Final = 16 * 2**20  # bytes, of the files that PostgreSQL's WAL is kept in
+# Bytes, of the files that PostgreSQL's WAL is kept in, and more than MariaDB's have at first with
+# `SMALL_LOG` among its options.
+_SIZE: Final = 16 * 2**20
+SMALL_LOG: Final = "--innodb-log-file-size=4M"
 
-# More than one such file of tokens, with no room left for another one in any of their pages.
-_BALLAST: Final = """
+_TOKEN: Final = """
     INSERT INTO bearer_guard_tokens
         (id, owner, description, scopes, networks, family, created_ms, digest, seal, key_id)
-    SELECT decode(md5(n::text), 'hex'), '', repeat('d', 1900), '', '', '', 0, '', '', ''
-    FROM generate_series(1, 8800) AS n
+    VALUES ({id}, '', {description}, '', '', '', 0, '', '', '')
 """
+_TOKENS: Final = {  # by whether it is MariaDB; one that is refused takes no other with it
+    False: """
+        DO $$ BEGIN
+            FOR n IN 1..{count} LOOP
+                BEGIN {token}; EXCEPTION WHEN OTHERS THEN NULL; END;
+            END LOOP;
+        END $$
+    """,
+    True: """
+        DELIMITER //
+        BEGIN NOT ATOMIC
+            DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
+            FOR n IN 1..{count} DO {token}; END FOR;
+        END //
+    """,
+}
+_ID: Final = {False: "decode(md5(random()::text), 'hex')", True: "RANDOM_BYTES(16)"}
+_BALLAST: Final = {  # how many, and of how many characters each: more than `_SIZE`
+    False: (8_800, 1_900),  # no room for another one in any page
+    True: (500, 30_000),
+}
+# Smaller than any token, and more than those pages take: no token is made or ended without another.
+_REST: Final = {False: (5_000, 0), True: (1_000, 0)}
 
 
 def fill(database: Database) -> None:
-    """Let the table of tokens in a PostgreSQL grow no more, while all else can be written."""
-    database.sql(_BALLAST)
-    limit_files(database.server, str(WAL_SEGMENT))
+    """Let the table of tokens grow no more, while all else can be written."""
+    limit_files(database.server, str(_SIZE))
+    _add(database, *_BALLAST[database.is_mariadb])
+
+
+def fill_to_the_brim(database: Database) -> None:
+    """Then leave no room in its pages either."""
+    fill(database)
+    _add(database, *_REST[database.is_mariadb])
+
+
+def _add(database: Database, count: int, characters: int) -> None:
+    token = _TOKEN.format(id=_ID[database.is_mariadb], description=f"REPEAT('d', {characters})")
+    database.sql(_TOKENS[database.is_mariadb].format(count=count, token=token))
 
 
 def limit_files(server: Server, size: str = "unlimited") -> None:

@@ -195,6 +195,8 @@ class Mariadb(Server):
 
     def command(self) -> Sequence[str | Path]:
         return [
+            # Where a file may not grow, mariadbd shall see the error, and not be ended.
+            *(require("env", "coreutils"), "--ignore-signal=XFSZ"),
             require("mariadbd", "mariadb-server"),
             "--no-defaults",
             f"--datadir={self._data}",
@@ -341,7 +343,6 @@ def a_database_of(server: AbstractContextManager[Postgresql | Mariadb]) -> Itera
     """A database that has a server for itself, such as ``a_postgresql()``."""
     with server as started:
         yield Database(started, "own")
-
 
 
 _CLIENTS: Final = {

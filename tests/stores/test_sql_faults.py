@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -16,8 +17,16 @@ from bearer_guard.stores._sql_log import lock_counter
 from bearer_guard.stores.sql import SqlStore
 from bearer_guard.testing import a_record
 from tests.faults import Fault, FaultyProxy, cut_1000_times, faulty_proxy
-from tests.stores.full_disk import fill, limit_files
-from tests.stores.servers import Database, Mysql, a_database_of, a_postgresql
+from tests.stores.full_disk import SMALL_LOG, fill, limit_files
+from tests.stores.servers import (
+    Database,
+    Mariadb,
+    Mysql,
+    Postgresql,
+    a_database_of,
+    a_mariadb,
+    a_postgresql,
+)
 from tests.stores.sql_support import in_haste, opened, outcome, until_it_answers
 from tests.support import open_files, within
 
@@ -144,8 +153,13 @@ async def added_until_refused(store: SqlStore) -> tuple[list[UUID], UUID]:
         added.append(record.id)
 
 
-async def test_a_full_disk_is_store_unavailable_and_loses_nothing_that_was_acknowledged() -> None:
-    with a_database_of(a_postgresql()) as database:
+@pytest.mark.parametrize(
+    "make", [a_postgresql, partial(a_mariadb, SMALL_LOG)], ids=["postgresql", "mariadb"]
+)
+async def test_a_full_disk_is_store_unavailable_and_loses_nothing_that_was_acknowledged(
+    make: Callable[[], AbstractContextManager[Postgresql | Mariadb]],
+) -> None:
+    with a_database_of(make()) as database:
         async with opened(database.url()) as store:
             old = a_record()
             await store.add(old)
@@ -156,14 +170,25 @@ async def test_a_full_disk_is_store_unavailable_and_loses_nothing_that_was_ackno
             assert set(await store.fetch([*added, refused])) == set(added)  # reads are answered
             limit_files(database.server)
             await store.add(a_record())  # with space again, at once
-            limit_files(database.server, "0")  # no WAL either: PostgreSQL ends
-            assert (await outcome(store.add(a_record())))[0] is StoreUnavailable
             database.server.kill()
-            database.server.start()  # with space again
+            database.server.start()
             await until_it_answers(lambda: store.add(a_record()))
             found = await store.fetch([old.id, *added, refused])
             assert set(found) == {old.id, *added}
             assert found[old.id].ended_ms == (5 if end is None else None)
+
+
+async def test_a_postgresql_without_a_place_for_its_wal_ends_and_loses_nothing() -> None:
+    with a_database_of(a_postgresql()) as database:
+        async with opened(database.url()) as store:
+            old, refused = a_record(), a_record()
+            await store.add(old)
+            limit_files(database.server, "0")
+            assert (await outcome(in_haste(store).add(refused)))[0] is StoreUnavailable
+            database.server.kill()
+            database.server.start()  # with space again
+            await until_it_answers(lambda: store.add(a_record()))
+            assert set(await store.fetch([old.id, refused.id])) == {old.id}
 
 
 async def test_errors_tell_no_secrets(database: Database, caplog: pytest.LogCaptureFixture) -> None:
