@@ -11,7 +11,7 @@ import pytest
 from bearer_guard.errors import StoreUnavailable
 from bearer_guard.testing import a_record
 from tests.stores.servers import Database, Mysql, a_mariadb
-from tests.stores.sql_support import opened, outcome, until_it_answers
+from tests.stores.sql_support import PATIENCE, opened, outcome, until_it_answers
 from tests.support import LOOPBACK, free_port, missing
 
 _PROVIDER: Final = Path("/usr/lib/galera/libgalera_smm.so")
@@ -61,7 +61,7 @@ async def test_a_node_that_is_cut_off_is_not_believed(node: Database) -> None:
         outcomes = {name: (await outcome(call))[0] for name, call in calls.items()}
         assert outcomes == dict.fromkeys(calls, StoreUnavailable)
         node.sql("SET GLOBAL wsrep_cluster_address = 'gcomm://'")
-        await until_it_answers(lambda: store.end(record.id, 5))
+        await until_it_answers(lambda: store.end(record.id, 5), PATIENCE)
         assert (await store.fetch([record.id]))[record.id].ended_ms == 5
 
 
@@ -79,6 +79,6 @@ async def test_a_member_of_a_group_answers_when_the_group_does() -> None:
         async with opened(database.url()) as store:
             await store.add(a_record())  # as any server, until the group is there
             await asyncio.to_thread(server.sql, begin)
-            await until_it_answers(lambda: store.add(a_record()))
+            await until_it_answers(lambda: store.add(a_record()), PATIENCE)
             rows = await store._gateway.rows("SELECT @@group_replication_consistency", ())
     assert [tuple(row) for row in rows] == [("BEFORE",)]
