@@ -255,7 +255,8 @@ class Mysql(Mariadb):
         run(self.program, "--no-defaults", "--initialize-insecure", f"--datadir={self._data}")
 
     def command(self) -> Sequence[str | Path]:
-        return [self.program, *super().command()[1:], "--mysqlx=OFF", "--secure-file-priv="]
+        env, ignoring, _, *options = super().command()
+        return [env, ignoring, self.program, *options, "--mysqlx=OFF", "--secure-file-priv="]
 
 
 @contextmanager
