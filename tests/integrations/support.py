@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 
 from bearer_guard import Keyring, StoreUnavailable
+from bearer_guard.clock import SYSTEM_CLOCK
 from bearer_guard.testing import ManualClock, a_record, a_token
+from bearer_guard.testing.records import DAY_MS
 from bearer_guard.token import TokenForm
 from tests.core.support import CountingStore
 
@@ -28,16 +30,16 @@ class Setting:
     """A store with tokens of every fate, and the options of a guard over it."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock = ManualClock(SYSTEM_CLOCK.now_ms())  # libraries look at the machine's
         self.store = CountingStore(self.clock)
         self.keyring = Keyring.generate()
         self.events: list[Event] = []
         now_ms = self.clock.now_ms()
         self.tokens: Final = {
-            "good": self._token(scopes=[SCOPE]),
-            "narrow": self._token(scopes=["reports"]),
-            "expired": self._token(scopes=[SCOPE], expires_ms=now_ms),
-            "deleted": self._token(scopes=[SCOPE], ended_ms=now_ms, end_reason="deleted"),
+            "good": self.token(scopes=[SCOPE]),
+            "narrow": self.token(scopes=["reports"]),
+            "expired": self.token(scopes=[SCOPE], expires_ms=now_ms),
+            "deleted": self.token(scopes=[SCOPE], ended_ms=now_ms, end_reason="deleted"),
             "unknown": a_token(self.keyring)[0],
             "forged": TokenForm().mint(a_record().id, lambda _: b"0123456789"),
         }
@@ -52,8 +54,11 @@ class Setting:
             "listeners": [self.events.append],
         }
 
-    def _token(self, **fields: Any) -> str:
-        text, record = a_token(self.keyring, a_record(owner=OWNER, **fields))
+    def token(self, *, owner: str = OWNER, **fields: Any) -> str:
+        """A token that the store knows."""
+        now_ms = self.clock.now_ms()
+        times = {"created_ms": now_ms, "expires_ms": now_ms + DAY_MS}
+        text, record = a_token(self.keyring, a_record(owner=owner, **times | fields))
         self.store._records[record.id] = record
         return text
 

@@ -10,7 +10,6 @@ import grpc
 import pytest
 
 from bearer_guard.integrations.grpc import BearerGuardInterceptor, current_token
-from bearer_guard.testing import a_record, a_token
 from tests.integrations.support import CASES, OWNER, SCOPE, Setting
 
 if TYPE_CHECKING:
@@ -125,8 +124,7 @@ async def test_an_exempt_method_is_anonymous() -> None:
 
 async def test_a_token_of_a_network_is_refused() -> None:
     setting = Setting()
-    token, record = a_token(setting.keyring, a_record(networks=["127.0.0.0/8"]))
-    setting.store._records[record.id] = record
+    token = setting.token(networks=["127.0.0.0/8"])
     async with served(setting) as channel:
         with pytest.raises(grpc.aio.AioRpcError, match="from this network"):
             await call(channel, [("authorization", f"Bearer {token}")], "One")
@@ -141,8 +139,7 @@ async def test_binary_metadata_does_no_harm() -> None:
 
 async def test_calls_at_the_same_time_don_t_mix_their_tokens() -> None:
     setting = Setting()
-    token, record = a_token(setting.keyring, a_record(owner="bob"))
-    setting.store._records[record.id] = record
+    token = setting.token(owner="bob")
     metadata = [[setting.bearer("good")], [("authorization", f"Bearer {token}")]] * 10
     async with served(setting) as channel:
         owners = await asyncio.gather(*(call(channel, one, "Echo") for one in metadata))

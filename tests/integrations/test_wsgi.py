@@ -17,7 +17,6 @@ from bearer_guard import Policy
 from bearer_guard.events import RequestRefused
 from bearer_guard.integrations.wsgi import BearerGuardWSGI
 from bearer_guard.issuing import Issuer, Principal
-from bearer_guard.testing import a_record, a_token
 from tests.integrations.support import CASES, OWNER, SCOPE, Setting, check
 from tests.integrations.support_wsgi import ask_wsgi
 
@@ -111,8 +110,7 @@ def test_paths_are_those_of_asgi(guarded: Callable[..., BearerGuardWSGI]) -> Non
 def test_a_token_of_a_network_is_good_from_there_only(
     guarded: Callable[..., BearerGuardWSGI], setting: Setting
 ) -> None:
-    token, record = a_token(setting.keyring, a_record(owner=OWNER, networks=["192.0.2.0/24"]))
-    setting.store._records[record.id] = record
+    token = setting.token(networks=["192.0.2.0/24"])
     app, headers = guarded(), [("authorization", f"Bearer {token}")]
     assert ask_wsgi(app, headers).status == 200
     assert ask_wsgi(app, headers, REMOTE_ADDR="198.51.100.1").status == 403
