@@ -11,7 +11,6 @@ from starlette.responses import Response
 from bearer_guard import ProxySso, Verifier
 from bearer_guard.endpoints._callers import Callers
 from bearer_guard.events import RequestRefused
-from bearer_guard.testing import a_record, a_token
 from tests.integrations.support import CASES, OWNER, Answer, Setting, check
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ async def test_bytes_that_are_no_text_are_malformed(door: Door) -> None:
 
 async def test_a_token_of_a_network_is_good_from_there_only(door: Door) -> None:
     setting = door.setting
-    text, record = a_token(setting.keyring, a_record(owner=OWNER, networks=["192.0.2.0/24"]))
-    setting.store._records[record.id] = record
+    text = setting.token(networks=["192.0.2.0/24"])
     headers = [("authorization", f"Bearer {text}")]
     assert (await door.ask(headers)).status == 200
     assert (await door.ask(headers, "198.51.100.1")).status == 403

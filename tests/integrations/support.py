@@ -30,7 +30,8 @@ class Setting:
     """A store with tokens of every fate, and the options of a guard over it."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock(SYSTEM_CLOCK.now_ms())  # libraries look at the machine's
+        # Libraries look at the machine's. In whole seconds: protocols tell no less.
+        self.clock = ManualClock(SYSTEM_CLOCK.now_ms() // 1000 * 1000)
         self.store = CountingStore(self.clock)
         self.keyring = Keyring.generate()
         self.events: list[Event] = []
