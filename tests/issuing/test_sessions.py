@@ -99,7 +99,7 @@ async def test_a_session_that_was_ended_is_over(place: Place) -> None:
 
 async def test_an_altered_cookie_is_none(place: Place) -> None:
     cookie = await place.begin()
-    for at in range(0, len(cookie), 7):
+    for at in range(0, len(cookie) - 1, 7):  # of the last one some bits stand for nothing
         other = "A" if cookie[at] != "A" else "B"
         assert await place.find(cookie[:at] + other + cookie[at + 1 :]) is None
 

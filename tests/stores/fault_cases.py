@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from tests.faults import Fault, FaultyProxy, faulty_proxy
 from tests.stores import fault_cases_redis
 from tests.stores.fault_watch import Case, killed, nothing
 from tests.stores.full_disk import SMALL_LOG, fill_to_the_brim, limit_files
-from tests.stores.redis_servers import a_cluster, a_redis, until, watched
+from tests.stores.redis_servers import a_cluster, a_redis, watched
 from tests.stores.servers import (
     Database,
     Mariadb,
@@ -142,17 +142,24 @@ def _mariadb(database: Database, proxy: FaultyProxy) -> Iterator[Case]:
     yield _full("MariaDB", database)
 
 
+_REFUSALS: Final = 5  # in a row: there is none left
+
+
 def _crowded(name: str, database: Database, proxy: FaultyProxy) -> Case:
     """Others have all connections that there may be."""
     driver = SqlStore.from_url(database.url())._gateway.driver
     crowd = list[Any]()
 
     async def come() -> None:
-        await proxy.become(Fault.REFUSE)  # the guard's own connections become free
-        await until(lambda: database.clients() <= 1)  # that of who made the tokens
-        with suppress(OSError, *driver.errors):
-            while True:
+        await proxy.become(Fault.REFUSE)  # the guard's own connections become free, by and by
+        refused = 0
+        while refused < _REFUSALS:
+            try:
                 crowd.append(await driver.connect())
+                refused = 0
+            except (OSError, *driver.errors):
+                refused += 1
+                await asyncio.sleep(0.05)
         await proxy.become(Fault.NONE)
 
     async def leave() -> None:
