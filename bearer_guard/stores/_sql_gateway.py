@@ -157,7 +157,7 @@ class Gateway:
                 async with self._transaction(pool, limit) as writing:
                     return await work(writing)
             except DBAPIError as error:
-                if tries == _TRIES or not codes(error) & _TAKEN_BACK:
+                if tries == _TRIES or not _is_taken_back(error):
                     raise
             await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - jitter
 
@@ -176,7 +176,7 @@ class Gateway:
                         yield writing
                         await connection.exec_driver_sql("COMMIT")
                     except (BearerGuardError, DBAPIError) as error:
-                        if isinstance(error, DBAPIError) and not codes(error) & _TAKEN_BACK:
+                        if isinstance(error, DBAPIError) and not _is_taken_back(error):
                             raise
                         undone = error
                         await connection.exec_driver_sql("ROLLBACK")
@@ -255,6 +255,10 @@ class Gateway:
         cause = getattr(error, "orig", None) or error
         said = str(cause).partition("\n")[0][:_ERROR_CHARACTERS]
         return f"no answer from {self.where}: {said or type(cause).__name__}"
+
+
+def _is_taken_back(error: DBAPIError) -> bool:
+    return not codes(error).isdisjoint(_TAKEN_BACK)
 
 
 def _lending(limit: Limit, lent: PoolProxiedConnection) -> AbstractContextManager[None]:
