@@ -226,12 +226,17 @@ class Issuer:
             NotFound: There is none, it has ended already, or it is somebody else's.
         """
         record = await self._stored(token_id)
-        if record is None or not self._may_end(principal, record):
-            raise NotFound("there is no such token")
         now_ms = self._clock.now_ms()
+        if record is None:
+            raise NotFound("there is no such token")
+        if self._keyring.sealed(record):
+            reason = EndReason.DELETED
+            mine = principal.admin or record.owner == principal.name
+            may_end = mine and not record.ended(now_ms)
+        else:
+            reason, may_end = EndReason.TAMPERED, principal.admin
         at_ms = now_ms if record.ended_ms is None else min(now_ms, record.ended_ms)
-        reason = EndReason.DELETED if self._keyring.sealed(record) else EndReason.TAMPERED
-        if not await self._end(principal, record, at_ms, reason):
+        if not may_end or not await self._end(principal, record, at_ms, reason):
             raise NotFound("there is no such token")
         return reason
 
@@ -324,12 +329,6 @@ class Issuer:
         if record is None or not self._keyring.sealed(record):
             return None
         return None if record.ended(self._clock.now_ms()) else record
-
-    def _may_end(self, principal: Principal, record: TokenRecord) -> bool:
-        if not self._keyring.sealed(record):
-            return principal.admin
-        ended = record.ended(self._clock.now_ms())
-        return not ended and (principal.admin or record.owner == principal.name)
 
     async def _owned(self, principal: Principal, token_id: UUID | str) -> TokenRecord:
         record = await self._find(token_id)
